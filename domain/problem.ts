@@ -1,0 +1,52 @@
+/** The error table (RFC 9457). Rules of deciders add their own codes: each is a 409 in the rule's own words. */
+export const problems = {
+  MALFORMED_BODY: [400, "The body is not the JSON that this command takes"],
+  INVALID_INPUT: [400, "The input does not have the shape that this command takes"],
+  INVALID_HEADER: [400, "A header does not have the form that it must have"],
+  UNAUTHENTICATED: [401, "The request does not say who asks, or its token is not valid"],
+  FORBIDDEN: [403, "The caller may not do this"],
+  NOT_FOUND: [404, "There is nothing of this name"],
+  METHOD_NOT_ALLOWED: [405, "The resource does not take this method"],
+  BODY_TOO_LARGE: [413, "The body is over the limit"],
+  UNSUPPORTED_MEDIA_TYPE: [415, "The body must be application/json"],
+  KEY_REUSED: [422, "The idempotency key was used for another request"],
+  COMMAND_EXPIRED: [409, "The command arrived at or after the moment that its sender set"],
+  BASE_REVISION_PASSED: [409, "The stream has moved on since the revision that the sender saw"],
+  DEPENDENCY_REFUSED: [409, "An earlier command of this batch that it builds on was refused"],
+  TOO_MANY_REQUESTS: [429, "The caller sends more than the limit"],
+  OVERLOADED: [503, "More is asked than can be done now"],
+  UNAVAILABLE: [503, "A part that this needs cannot answer now"],
+  NOT_YET: [503, "The answer is not certain yet"],
+  BEHIND: [503, "The rows have not reached the position asked for"],
+  BROKEN: [500, "Something that cannot be is; the process stops"],
+} as const satisfies Record<string, readonly [status: number, title: string]>;
+
+export type Problem = {
+  readonly code: string;
+  readonly status: number;
+  readonly title: string;
+  readonly detail: string;
+  readonly figures?: Readonly<Record<string, string | number>>;
+  readonly errors?: readonly { readonly pointer: string; readonly message: string }[];
+  readonly retryAfterSeconds?: number;
+};
+
+export const problem = (
+  code: keyof typeof problems,
+  detail: string,
+  more: Pick<Problem, "figures" | "errors" | "retryAfterSeconds"> = {},
+): Problem => {
+  const [status, title] = problems[code];
+  return { code, status, title, detail, ...(status === 503 && { retryAfterSeconds: 1 }), ...more };
+};
+
+/** A refusal by a decider's rule: the code, and its sentence as title and detail. */
+export const refusal = (code: string, sentence: string, figures?: Problem["figures"]): Problem => ({
+  code,
+  status: 409,
+  title: sentence,
+  detail: sentence,
+  ...(figures && { figures }),
+});
+
+export const problemPath = (code: string) => `/problems/${code.toLowerCase().replaceAll("_", "-")}`;

@@ -1,0 +1,46 @@
+import type { Declaration, Events } from "./declare.ts";
+import { logEvents } from "./log.ts";
+import { communityEvents, handleEvents, membershipEvents, personhoodEvents, roleEvents } from "./membership.ts";
+import { ballotEvents, delegationEvents, executionEvents, petitionEvents, proposalEvents, tallyEvents } from "./voting.ts";
+
+export const catalogue = {
+  ...logEvents,
+  ...communityEvents,
+  ...handleEvents,
+  ...membershipEvents,
+  ...personhoodEvents,
+  ...roleEvents,
+  ...proposalEvents,
+  ...ballotEvents,
+  ...delegationEvents,
+  ...tallyEvents,
+  ...executionEvents,
+  ...petitionEvents,
+};
+export type Catalogue = typeof catalogue;
+export type EventType = keyof Catalogue & string;
+
+export const declarationOf = (type: string): Declaration | undefined =>
+  Object.hasOwn(catalogue, type) ? (catalogue as Events)[type]!.declaration : undefined;
+
+/** A stored event names a type or a version that this catalogue does not know. Whoever follows stops here, and says why. */
+export class UnknownEvent extends Error {}
+
+/** Reads a stored event in today's shape. Fields stay as stored (sealed ones sealed); withheld fields are absent. Throws `UnknownEvent`. */
+export function readEvent(
+  type: string,
+  version: number,
+  data: object,
+): { readonly type: EventType; readonly data: Record<string, unknown> } {
+  const declaration = declarationOf(type);
+  if (!declaration) throw new UnknownEvent(`no event is called ${type}`);
+  if (version > declaration.version)
+    throw new UnknownEvent(`${type} version ${version} is newer than version ${declaration.version}, which this program knows`);
+  let shape = data as Record<string, unknown>;
+  for (let from = version; from < declaration.version; from++) {
+    const earlier = declaration.earlier?.[from];
+    if (!earlier) throw new UnknownEvent(`${type} version ${from} cannot be read any more`);
+    shape = earlier.upcast(shape);
+  }
+  return { type: type as EventType, data: shape };
+}
