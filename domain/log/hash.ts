@@ -1,0 +1,221 @@
+/** Hashes and the spellings of bytes. Runs wherever JavaScript does; `ops` sets faster equals of the two hashes once. */
+import { hmac } from "@noble/hashes/hmac.js";
+import { sha1 as nobleSha1 } from "@noble/hashes/legacy.js";
+import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
+
+/** A hash of bytes, or of a text's UTF-8 bytes. */
+export type Hash = (input: Uint8Array | string) => Uint8Array;
+
+let sha256Now: Hash = (input) => nobleSha256(typeof input === "string" ? utf8(input) : input);
+let sha1Now: Hash = (input) => nobleSha1(typeof input === "string" ? utf8(input) : input);
+
+export function useSha256(hash: Hash): void {
+  sha256Now = hash;
+}
+
+export function useSha1(hash: Hash): void {
+  sha1Now = hash;
+}
+
+export function sha256(input: Uint8Array | string): Uint8Array {
+  return sha256Now(input);
+}
+
+export function hmacSha256(key: Uint8Array, message: Uint8Array | string): Uint8Array {
+  return hmac(nobleSha256, key, typeof message === "string" ? utf8(message) : message);
+}
+
+/** RFC 9562 version 5, lower case. The namespace is a UUID. */
+export function uuidV5(namespace: string, name: string): string {
+  const space = fromHex(namespace.replaceAll("-", ""));
+  if (space?.length !== 16) throw new RangeError("the namespace is not a UUID");
+  const digest = sha1Now(concat(space, utf8(name)));
+  return uuidText(digest, 5);
+}
+
+/** The first 16 bytes as a UUID with this version and the variant bits `10`. */
+export function uuidText(bytes: Uint8Array, version: number): string {
+  const text = hexOf[bytes[0]!]! + hexOf[bytes[1]!] + hexOf[bytes[2]!] + hexOf[bytes[3]!] + "-" + hexOf[bytes[4]!] + hexOf[bytes[5]!] + "-";
+  const middle =
+    hexOf[(version << 4) | (bytes[6]! & 15)]! + hexOf[bytes[7]!] + "-" + hexOf[128 | (bytes[8]! & 63)] + hexOf[bytes[9]!] + "-";
+  let end = "";
+  for (let at = 10; at < 16; at++) end += hexOf[bytes[at]!];
+  return text + middle + end;
+}
+
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
+}
+
+// Trap: a bare JavaScript context (node:vm, some workers) has neither TextEncoder nor TextDecoder.
+const encoder = typeof TextEncoder === "undefined" ? undefined : new TextEncoder();
+const decoder = typeof TextDecoder === "undefined" ? undefined : new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** The UTF-8 bytes of a text. Throws on a lone surrogate, which has none. */
+export function utf8(text: string): Uint8Array {
+  const short = text.length < 256 ? asciiBytes(text) : undefined;
+  if (short) return short;
+  if (!text.isWellFormed()) throw new RangeError("a lone surrogate has no UTF-8 form");
+  return encoder ? encoder.encode(text) : encodeUtf8(text);
+}
+
+function asciiBytes(text: string): Uint8Array | undefined {
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code > 127) return undefined;
+    bytes[at] = code;
+  }
+  return bytes;
+}
+
+/** Exported for its test: the platform's encoder hides it everywhere else. */
+export function encodeUtf8(text: string): Uint8Array {
+  const bytes: number[] = [];
+  for (const character of text) {
+    const point = character.codePointAt(0)!;
+    if (point < 0x80) bytes.push(point);
+    else if (point < 0x800) bytes.push(0xc0 | (point >> 6), 0x80 | (point & 63));
+    else if (point < 0x10000) bytes.push(0xe0 | (point >> 12), 0x80 | ((point >> 6) & 63), 0x80 | (point & 63));
+    else bytes.push(0xf0 | (point >> 18), 0x80 | ((point >> 12) & 63), 0x80 | ((point >> 6) & 63), 0x80 | (point & 63));
+  }
+  return Uint8Array.from(bytes);
+}
+
+/** Strict: undefined for anything that is not well-formed UTF-8. A byte order mark stays in the text as U+FEFF. */
+export function fromUtf8(bytes: Uint8Array): string | undefined {
+  if (!decoder) return decodeUtf8(bytes);
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Exported for its test: the platform's decoder hides it everywhere else. */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  let text = "";
+  for (let at = 0; at < bytes.length;) {
+    const first = bytes[at++]!;
+    const more =
+      first < 0x80 ? 0 : first >= 0xc2 && first < 0xe0 ? 1 : first >= 0xe0 && first < 0xf0 ? 2 : first >= 0xf0 && first < 0xf5 ? 3 : -1;
+    if (more < 0) return undefined;
+    let point = more === 0 ? first : first & (0x3f >> more);
+    for (let left = more; left > 0; left--) {
+      const next = bytes[at++];
+      if (next === undefined || (next & 0xc0) !== 0x80) return undefined;
+      point = (point << 6) | (next & 63);
+    }
+    const tooLong = (more === 2 && point < 0x800) || (more === 3 && point < 0x10000);
+    if (tooLong || point > 0x10ffff || (point >= 0xd800 && point < 0xe000)) return undefined;
+    text += String.fromCodePoint(point);
+  }
+  return text;
+}
+
+const hexOf = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+export function hex(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += hexOf[byte];
+  return text;
+}
+
+/** Lower case only; undefined for anything else. */
+export function fromHex(text: string): Uint8Array | undefined {
+  if (text.length % 2 !== 0 || !/^[0-9a-f]*$/.test(text)) return undefined;
+  const bytes = new Uint8Array(text.length / 2);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = (hexDigit(text, 2 * at) << 4) | hexDigit(text, 2 * at + 1);
+  return bytes;
+}
+
+function hexDigit(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  return code < 58 ? code - 48 : code - 87;
+}
+
+const standardLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const urlLetters = `${standardLetters.slice(0, 62)}-_`;
+const standardValues = valuesOf(standardLetters);
+const urlValues = valuesOf(urlLetters);
+
+function valuesOf(letters: string): Int8Array {
+  const values = new Int8Array(128).fill(-1);
+  for (let value = 0; value < 64; value++) values[letters.charCodeAt(value)] = value;
+  return values;
+}
+
+/** base64url without padding (RFC 4648 §5). */
+export function b64u(bytes: Uint8Array): string {
+  return encode64(bytes, urlLetters);
+}
+
+/** Undefined unless the text is the one canonical spelling of its bytes. */
+export function fromB64u(text: string): Uint8Array | undefined {
+  return decode64(text, urlValues);
+}
+
+/** Standard base64 with padding (RFC 4648 §4). */
+export function b64(bytes: Uint8Array): string {
+  const text = encode64(bytes, standardLetters);
+  return text + "=".repeat((4 - (text.length % 4)) % 4);
+}
+
+/** Undefined unless the text is the one canonical spelling of its bytes. */
+export function fromB64(text: string): Uint8Array | undefined {
+  const bare = text.replace(/={1,2}$/, "");
+  const padding = text.length - bare.length;
+  return padding === (4 - (bare.length % 4)) % 4 ? decode64(bare, standardValues) : undefined;
+}
+
+function encode64(bytes: Uint8Array, letters: string): string {
+  const { length } = bytes;
+  let text = "";
+  let at = 0;
+  for (; at + 2 < length; at += 3) {
+    const word = (bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!;
+    text += letters[word >> 18]! + letters[(word >> 12) & 63] + letters[(word >> 6) & 63] + letters[word & 63];
+  }
+  if (length - at === 1) text += letters[bytes[at]! >> 2]! + letters[(bytes[at]! & 3) << 4];
+  if (length - at === 2) {
+    const word = (bytes[at]! << 8) | bytes[at + 1]!;
+    text += letters[word >> 10]! + letters[(word >> 4) & 63] + letters[(word & 15) << 2];
+  }
+  return text;
+}
+
+function decode64(text: string, values: Int8Array): Uint8Array | undefined {
+  const rest = text.length % 4;
+  if (rest === 1) return undefined;
+  const bytes = new Uint8Array((text.length * 3) >> 2);
+  let word = 0;
+  let bits = 0;
+  let to = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    const value = code < 128 ? values[code]! : -1;
+    if (value < 0) return undefined;
+    word = ((word << 6) | value) & 0xffff;
+    bits += 6;
+    if (bits >= 8) {
+      bits -= 8;
+      bytes[to++] = word >> bits;
+    }
+  }
+  // Bits that stand for no byte must be zero, or several texts would mean the same bytes.
+  return (word & ((1 << bits) - 1)) === 0 ? bytes : undefined;
+}
