@@ -1,0 +1,192 @@
+import { mkdir, realpath } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
+import pg from "pg";
+import { locateBinaries } from "./binaries.ts";
+import { openCluster, type Cluster, type Places } from "./cluster.ts";
+import type { HomeState } from "./home-state.ts";
+import { findPostmaster, launch, stopPostmaster, untilReady, type LaunchOptions, type Postmaster } from "./postmaster.ts";
+import { giveLogins } from "./roles.ts";
+import { checkDurability } from "./server-checks.ts";
+
+export type StartOptions = {
+  home: string;
+  /** `false` is for tests alone: the server then loses what it acknowledged when the machine stops. */
+  durable?: boolean;
+  log?: (line: string) => void;
+  /** TCP on the loopback address instead of a socket; Windows has no other way. */
+  tcp?: boolean;
+} & Places;
+
+/** What became of a server that ended though nobody asked it to. */
+export type ServerExit = { reason: string; attempt: number; outcome: "restarting" | "running" | "gave up" };
+
+export type PostgresServer = {
+  url(database?: string): string;
+  config(database?: string, user?: keyof HomeState["passwords"]): pg.ClientConfig;
+  readonly pid: number;
+  readonly adopted: boolean;
+  describe: { version: string; directory: string; runsAs: string; durability: string };
+  onExit(listener: (exit: ServerExit) => void): void;
+  stop(): Promise<void>;
+  restart(): Promise<void>;
+};
+
+const attemptsMax = 10;
+const steadyAfterMs = 60_000;
+const adoptWithinMs = 60_000;
+
+/** The embedded Postgres of `home`: made if it is not there, adopted if a killed predecessor left it running, restarted if it dies. */
+export async function startPostgres({ home, durable = true, log = () => {}, tcp = process.platform === "win32", ...places }: StartOptions) {
+  await mkdir(home, { recursive: true, mode: 0o700 });
+  const cluster = await openCluster(await realpath(home), await locateBinaries(), durable, places);
+  const options = { durable, tcp };
+  const found = await adopt(cluster, options, log);
+  const server = supervise(cluster, options, found ?? (await launchPatiently(cluster, options, log)), found !== undefined, log);
+  try {
+    await prepare(server, cluster.state.passwords);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+  return server;
+}
+
+/** A live server is ours if it answers to our password and keeps its promises; otherwise it is stopped, for two cannot run on one directory. */
+async function adopt(cluster: Cluster, { durable }: LaunchOptions, log: (line: string) => void): Promise<Postmaster | undefined> {
+  const found = findPostmaster(cluster.state.directory, log);
+  if (!found) return undefined;
+  try {
+    const late = delay(adoptWithinMs, "it did not get ready", { ref: false });
+    await untilReady(found.pid, cluster.state.directory, Promise.race([found.exited, late]));
+    await withClient(configFor(cluster, found, "postgres", "postgres"), async (client) => {
+      if (durable) await checkDurability(client);
+    });
+    log(`adopted the Postgres that was left running as process ${found.pid}`);
+    return found;
+  } catch (error) {
+    log(`stopping the Postgres that was left running as process ${found.pid}: ${(error as Error).message}`);
+    await stopPostmaster(cluster, found);
+    return undefined;
+  }
+}
+
+/** After a kill the dead server's children hold its memory for a moment, and a port may be taken in between: both pass. */
+async function launchPatiently(cluster: Cluster, options: LaunchOptions, log: (line: string) => void): Promise<Postmaster> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await launch(cluster, options);
+    } catch (error) {
+      const said = (error as Error).message;
+      if (attempt === attemptsMax || !/still in use|already exists|could not bind|could not create any TCP/.test(said)) throw error;
+      log(said);
+      await delay(backOffMs(attempt));
+    }
+  }
+}
+
+const backOffMs = (attempt: number) => Math.min(5_000, 25 * 2 ** attempt);
+
+function supervise(
+  cluster: Cluster,
+  options: LaunchOptions,
+  first: Postmaster,
+  adopted: boolean,
+  log: (line: string) => void,
+): PostgresServer {
+  const listeners: ((exit: ServerExit) => void)[] = [];
+  const tell = (exit: ServerExit) => {
+    log(`Postgres: ${exit.reason} (${exit.outcome})`);
+    for (const listener of listeners) listener(exit);
+  };
+  let current = first;
+  let stopping = new AbortController();
+  let reviving = Promise.resolve();
+  let failures = 0;
+
+  const guard = (postmaster: Postmaster) => {
+    const since = performance.now();
+    void postmaster.exited.then((reason) => {
+      if (stopping.signal.aborted || postmaster !== current) return;
+      if (performance.now() - since > steadyAfterMs) failures = 0;
+      reviving = revive(`process ${postmaster.pid} ${reason}`);
+    });
+  };
+  const revive = async (reason: string): Promise<void> => {
+    const { signal } = stopping;
+    while (!signal.aborted) {
+      failures++;
+      if (failures > attemptsMax) return tell({ reason, attempt: failures, outcome: "gave up" });
+      tell({ reason, attempt: failures, outcome: "restarting" });
+      await delay(backOffMs(failures), undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      try {
+        findPostmaster(cluster.state.directory, log);
+        current = await launch(cluster, options);
+        guard(current);
+        return tell({ reason, attempt: failures, outcome: "running" });
+      } catch (error) {
+        reason = (error as Error).message;
+      }
+    }
+  };
+  const stop = async () => {
+    stopping.abort();
+    await reviving;
+    await stopPostmaster(cluster, current);
+  };
+  guard(first);
+
+  return {
+    url: (database = "minutebook") => urlOf(configFor(cluster, current, database, "postgres")),
+    config: (database = "minutebook", user = "postgres") => configFor(cluster, current, database, user),
+    get pid() {
+      return current.pid;
+    },
+    adopted,
+    describe: {
+      version: cluster.version,
+      directory: cluster.state.directory,
+      runsAs: cluster.state.runsAs,
+      durability: options.durable ? "fsync and synchronous_commit on" : "none (tests only)",
+    },
+    onExit: (listener) => void listeners.push(listener),
+    stop,
+    async restart() {
+      await stop();
+      stopping = new AbortController();
+      current = await launchPatiently(cluster, options, log);
+      guard(current);
+    },
+  };
+}
+
+function configFor({ state }: Cluster, { endpoint }: Postmaster, database: string, user: keyof HomeState["passwords"]): pg.ClientConfig {
+  // Trap: where it is left open, the driver takes ssl from PGSSLMODE.
+  return { ...endpoint, database, user, password: state.passwords[user], ssl: false };
+}
+
+/** A socket's folder cannot stand where a URL has its host, so it is given as a parameter, as libpq and the driver read it. */
+function urlOf({ host, port, database, user, password }: pg.ClientConfig): string {
+  const who = `${user}:${encodeURIComponent(String(password))}`;
+  if (!host?.startsWith("/")) return `postgresql://${who}@${host}:${port}/${database}`;
+  return `postgresql://${who}@localhost:${port}/${database}?host=${encodeURIComponent(host)}`;
+}
+
+/** What belongs to the whole cluster: the login roles with their passwords, and the database. */
+async function prepare(server: PostgresServer, passwords: HomeState["passwords"]): Promise<void> {
+  await withClient(server.config("postgres"), async (client) => {
+    await giveLogins(client, passwords);
+    const { rowCount } = await client.query("select from pg_database where datname = 'minutebook'");
+    if (rowCount === 0) await client.query("create database minutebook");
+  });
+}
+
+async function withClient(config: pg.ClientConfig, use: (client: pg.Client) => Promise<void>): Promise<void> {
+  const client = new pg.Client(config);
+  await client.connect();
+  try {
+    await use(client);
+  } finally {
+    await client.end();
+  }
+}
