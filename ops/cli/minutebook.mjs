@@ -107,6 +107,17 @@ function ensurePostgresLinks() {
 
 const forwarded = ["SIGINT", "SIGTERM", "SIGHUP"];
 
+/** A trap of npm's: told to stop, it stops the shell between us and it, and leaves us running. */
+function whenParentEnds(then) {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    then();
+  }, 250);
+  return watch;
+}
+
 /** Runs a program under Node 24 in our place: its terminal, its signals, its end are ours. Gives its exit status. */
 function goOn(args, cwd) {
   return new Promise((done) => {
@@ -117,9 +128,11 @@ function goOn(args, cwd) {
       if (signal !== "SIGINT" || !atTerminal) child.kill(signal);
     };
     for (const signal of forwarded) process.on(signal, forward);
+    const orphaned = process.env.npm_lifecycle_event ? whenParentEnds(() => child.kill("SIGTERM")) : undefined;
     child.on("error", (error) => giveUp(`${pinnedNode}: ${error.message}`, "The embedded Node 24 cannot run on this machine."));
     child.on("exit", (status, signal) => {
       for (const each of forwarded) process.off(each, forward);
+      clearInterval(orphaned);
       if (signal === null) return done(status);
       process.kill(process.pid, signal);
       done(128 + constants.signals[signal]); // reached where the signal is ignored: what a shell would say
