@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { locateBinaries } from "./binaries.ts";
 import { openCluster, type Cluster, type Places } from "./cluster.ts";
-import type { HomeState } from "./home-state.ts";
+import { readHomeState, type HomeState } from "./home-state.ts";
 import { findPostmaster, launch, stopPostmaster, untilReady, type LaunchOptions, type Postmaster } from "./postmaster.ts";
 import { giveLogins } from "./roles.ts";
 import { checkDurability } from "./server-checks.ts";
@@ -189,4 +189,14 @@ async function withClient(config: pg.ClientConfig, use: (client: pg.Client) => P
   } finally {
     await client.end();
   }
+}
+
+/** Stops what a killed process left running in `home`, if anything. For rigs that clean up, and for `doctor`. */
+export async function stopLeftover(home: string): Promise<void> {
+  const state = await readHomeState(home);
+  if (!state) return;
+  const found = findPostmaster(state.directory, () => {});
+  if (!found) return;
+  process.kill(found.pid, "SIGINT");
+  await found.exited;
 }
