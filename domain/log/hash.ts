@@ -43,6 +43,15 @@ export function uuidText(bytes: Uint8Array, version: number): string {
   return text + middle + end;
 }
 
+/** An inner node of the tree (RFC 6962 §2.1). */
+export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(65);
+  bytes[0] = 1;
+  bytes.set(left, 1);
+  bytes.set(right, 33);
+  return sha256Now(bytes);
+}
+
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;

@@ -1,0 +1,45 @@
+/** Evidence bundles, written (§8 of the log format). */
+import { canonical, type Json, type JsonObject } from "./canonical-json.ts";
+import { b64 } from "./hash.ts";
+import { commit } from "./payload.ts";
+
+/** Writers keep a fully shown line, as `bundleLine` writes it, within this many bytes. */
+export const lineBytesMax = 262_144;
+
+/** `before`: a frontier of size `from`, whose hashes stand in for the leaves that the bundle leaves out. */
+export function manifest(bundle: {
+  readonly origin: string;
+  readonly vkey: string;
+  readonly from: number;
+  readonly to: number;
+  readonly exportedAt: string;
+  readonly before?: readonly Uint8Array[];
+}): string {
+  const { before, ...members } = bundle;
+  return `${canonical({ format: "minutebook-bundle/1", ...members, ...(bundle.from > 0 ? { before: (before ?? []).map(b64) } : {}) })}\n`;
+}
+
+/**
+ * One line of `entries.jsonl`, ended. Fields that `shows` says no to are given by their digest. Without a payload
+ * the line is the entry alone, which withholds the names too.
+ */
+export function bundleLine(
+  entry: string,
+  payload?: { readonly data: JsonObject; readonly salts: Readonly<Record<string, string>>; readonly shows?: (field: string) => boolean },
+): string {
+  if (!payload) return `${canonical({ entry })}\n`;
+  const { data, salts, shows = () => true } = payload;
+  const names = Object.keys(data);
+  const shown = names.filter(shows);
+  const withheld = names.filter((name) => !shows(name));
+  const line: Record<string, Json> = { entry };
+  if (shown.length > 0 || names.length === 0) {
+    line["data"] = Object.fromEntries(shown.map((name) => [name, data[name]!]));
+    line["salts"] = Object.fromEntries(shown.map((name) => [name, salts[name]!]));
+  }
+  if (withheld.length > 0) {
+    const { digests } = commit(data, salts);
+    line["digests"] = Object.fromEntries(withheld.map((name) => [name, digests[name]!]));
+  }
+  return `${canonical(line)}\n`;
+}
