@@ -10,6 +10,7 @@ export type HomeState = {
   directory: string;
   runsAs: string;
   socketDirectory?: string;
+  tcpPort?: number;
   /** Where a copy of the binaries lies, when the server's user cannot reach the checkout. */
   binariesIn?: string;
   passwords: Record<"postgres" | LoginRole, string>;

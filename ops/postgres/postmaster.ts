@@ -1,7 +1,9 @@
+import { randomInt } from "node:crypto";
 import { closeSync, fstatSync, openSync, readFileSync, renameSync, rmSync, statSync, watch } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Cluster } from "./cluster.ts";
+import { writeHomeState } from "./home-state.ts";
 import { commandLine, isAlive } from "./process-table.ts";
 import { runAs, spawnAs } from "./run-as.ts";
 
@@ -74,8 +76,10 @@ export async function launch(cluster: Cluster, options: LaunchOptions): Promise<
   try {
     await untilReady(pid, directory, exited);
   } catch (error) {
+    delete cluster.state.tcpPort;
     throw new Error(`${(error as Error).message}\n${complaints(logFile(cluster), before)}`.trim());
   }
+  if (options.tcp) await writeHomeState(cluster.home, Object.assign(cluster.state, { tcpPort: endpoint.port }));
   return { pid, endpoint, exited };
 }
 
@@ -147,10 +151,11 @@ function serverArguments({ state }: Cluster, endpoint: Endpoint, { durable, tcp 
 
 /**
  * A socket lies in a folder that is ours alone, so its number says nothing and clashes only with a lock that names a process which
- * has been given a dead server's pid. On TCP the whole machine competes, below the range that outgoing connections are drawn from.
+ * has been given a dead server's pid. On TCP the whole machine competes, below the range that outgoing connections are drawn from: the port
+ * of last time, or after a failed start another.
  */
 function freeEndpoint({ state }: Cluster, { tcp }: LaunchOptions): Endpoint {
-  if (tcp) return { host: "127.0.0.1", port: 20_000 + Math.floor(Math.random() * 12_000) };
+  if (tcp) return { host: "127.0.0.1", port: state.tcpPort ?? randomInt(20_000, 32_000) };
   const host = state.socketDirectory!;
   for (let port = 5432; ; port++) if (!isLocked(join(host, `.s.PGSQL.${port}.lock`))) return { host, port };
 }

@@ -23,7 +23,7 @@ export async function establishRoles(client: pg.ClientBase): Promise<RoleSeparat
   await client.query("savepoint roles");
   try {
     await createMissing(client);
-    for (const role of roles) await client.query(`grant ${role} to current_user`);
+    await enter(client);
     await client.query("release savepoint roles");
     return "separate";
   } catch (error) {
@@ -33,8 +33,19 @@ export async function establishRoles(client: pg.ClientBase): Promise<RoleSeparat
   }
 }
 
+/** Trap: whoever creates a role may not act as it before it has granted it to itself; a superuser may, and grants would only make two starting processes clash. */
+async function enter(client: pg.ClientBase): Promise<void> {
+  const { rows } = await client.query<{ outside: string }>(
+    "select role as outside from unnest($1::text[]) as role where not pg_has_role(current_user, role, 'member')",
+    [[...roles]],
+  );
+  for (const { outside } of rows) await client.query(`grant ${outside} to current_user`);
+}
+
 async function createMissing(client: pg.ClientBase): Promise<void> {
   const { rows } = await client.query<{ rolname: string }>("select rolname from pg_roles where rolname = any($1)", [[...roles]]);
   const there = new Set(rows.map(({ rolname }) => rolname));
   for (const role of roles) if (!there.has(role)) await client.query(`create role ${role} nologin nosuperuser nobypassrls`);
+  // The owner may change the tables that a migration made and handed over with their schema.
+  if (there.size < roles.length) await client.query("grant minutebook_rows to minutebook_owner");
 }

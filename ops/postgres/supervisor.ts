@@ -15,6 +15,8 @@ export type StartOptions = {
   log?: (line: string) => void;
   /** TCP on the loopback address instead of a socket; Windows has no other way. */
   tcp?: boolean;
+  /** How often in a row a server that dies is started again. */
+  revivalsMax?: number;
 } & Places;
 
 /** What became of a server that ended though nobody asked it to. */
@@ -31,15 +33,22 @@ export type PostgresServer = {
   restart(): Promise<void>;
 };
 
-const attemptsMax = 10;
+const launchesMax = 10;
 const steadyAfterMs = 60_000;
 const adoptWithinMs = 60_000;
 
 /** The embedded Postgres of `home`: made if it is not there, adopted if a killed predecessor left it running, restarted if it dies. */
-export async function startPostgres({ home, durable = true, log = () => {}, tcp = process.platform === "win32", ...places }: StartOptions) {
+export async function startPostgres({
+  home,
+  durable = true,
+  log = () => {},
+  tcp = process.platform === "win32",
+  revivalsMax = 10,
+  ...places
+}: StartOptions) {
   await mkdir(home, { recursive: true, mode: 0o700 });
   const cluster = await openCluster(await realpath(home), await locateBinaries(), durable, places);
-  const options = { durable, tcp };
+  const options = { durable, tcp, revivalsMax };
   const found = await adopt(cluster, options, log);
   const server = supervise(cluster, options, found ?? (await launchPatiently(cluster, options, log)), found !== undefined, log);
   try {
@@ -77,7 +86,7 @@ async function launchPatiently(cluster: Cluster, options: LaunchOptions, log: (l
       return await launch(cluster, options);
     } catch (error) {
       const said = (error as Error).message;
-      if (attempt === attemptsMax || !/still in use|already exists|could not bind|could not create any TCP/.test(said)) throw error;
+      if (attempt === launchesMax || !/still in use|already exists|could not bind|could not create any TCP/.test(said)) throw error;
       log(said);
       await delay(backOffMs(attempt));
     }
@@ -115,7 +124,7 @@ function supervise(
     const { signal } = stopping;
     while (!signal.aborted) {
       failures++;
-      if (failures > attemptsMax) return tell({ reason, attempt: failures, outcome: "gave up" });
+      if (failures > options.revivalsMax) return tell({ reason, attempt: failures, outcome: "gave up" });
       tell({ reason, attempt: failures, outcome: "restarting" });
       await delay(backOffMs(failures), undefined, { signal }).catch(() => {});
       if (signal.aborted) return;

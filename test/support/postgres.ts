@@ -6,10 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
+import { connectionsFor, type Connections } from "../../ops/postgres/connections.ts";
+import type { LoginRole } from "../../ops/postgres/home-state.ts";
 import { startPostgres, type PostgresServer, type StartOptions } from "../../ops/postgres/supervisor.ts";
 
 export type TestServer = { server: PostgresServer; home: string; discard(): Promise<void> };
-export type TestDatabase = { config: pg.ClientConfig; url: string; drop(): Promise<void> };
+/** `connections` work once `prepareDatabase` has run on it. */
+export type TestDatabase = { config: pg.ClientConfig; url: string; connections: Connections; drop(): Promise<void> };
 
 /** Where global-postgres.ts tells the workers of its server. */
 export const sharedServerVariable = "MINUTEBOOK_TEST_POSTGRES";
@@ -54,28 +57,40 @@ export async function testDatabase(): Promise<TestDatabase> {
   const url = new URL(shared.url);
   url.pathname = `/${database}`;
   return {
-    config: { ...shared.config, database },
+    config: { ...shared.logins.postgres, database },
     url: url.href,
+    connections: connectionsFor({ config: (name = database, user = "postgres") => ({ ...shared.logins[user], database: name }) }, database),
     drop: () => onServer(shared, `drop database if exists ${database} with (force)`),
   };
 }
 
-type SharedServer = { config: pg.ClientConfig; url: string };
+export type SharedServer = { url: string; logins: Record<"postgres" | LoginRole, pg.ClientConfig> };
+
+export function sharedServerOf(server: PostgresServer): SharedServer {
+  const login = (user: "postgres" | LoginRole) => server.config("postgres", user);
+  return {
+    url: server.url("postgres"),
+    logins: {
+      postgres: login("postgres"),
+      minutebook_app: login("minutebook_app"),
+      minutebook_rows: login("minutebook_rows"),
+      minutebook_auditor: login("minutebook_auditor"),
+    },
+  };
+}
+
 let ofThisProcess: Promise<SharedServer> | undefined;
 
 /** Programs outside a vitest run, which have no shared server, start one; the watchdog ends it with them. */
 function sharedServer(): Promise<SharedServer> {
   const told = process.env[sharedServerVariable];
   if (told) return Promise.resolve(JSON.parse(told) as SharedServer);
-  ofThisProcess ??= ownServer({ durable: false }).then(({ server }) => ({
-    config: server.config("postgres"),
-    url: server.url("postgres"),
-  }));
+  ofThisProcess ??= ownServer({ durable: false }).then(({ server }) => sharedServerOf(server));
   return ofThisProcess;
 }
 
-async function onServer({ config }: SharedServer, sql: string): Promise<void> {
-  const client = new pg.Client(config);
+async function onServer({ logins }: SharedServer, sql: string): Promise<void> {
+  const client = new pg.Client(logins.postgres);
   await client.connect();
   try {
     await client.query(sql);

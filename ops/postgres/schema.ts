@@ -1,0 +1,115 @@
+import pg from "pg";
+import { migrate, schemaLock, type Migration } from "./migrations.ts";
+import { establishRoles, type RoleSeparation } from "./roles.ts";
+
+/** The tables of the write side, step by step. They belong to `minutebook_owner`; who may do what with them stands in `grants`. */
+export const migrations: readonly Migration[] = [
+  {
+    id: "001-schemas",
+    sql: `
+      create schema log;
+      create schema keys;
+      create schema rows;`,
+  },
+  {
+    // Keys are wrapped by a master key that lies outside the database. Destroying one leaves its id, so that the loss can be told from a fault.
+    id: "002-keys",
+    sql: `
+      create table keys.subject_keys (
+        key_id text primary key,
+        subject text not null,
+        wrapped bytea,
+        created_at timestamptz not null default now(),
+        destroyed_at timestamptz,
+        check ((wrapped is null) = (destroyed_at is not null))
+      );
+      create index on keys.subject_keys (subject);
+      create table keys.instance (
+        only_row boolean primary key default true check (only_row),
+        origin text not null,
+        wrapped bytea not null
+      );`,
+  },
+  {
+    // A projection's place in the log, moved in the transaction that writes its rows.
+    id: "003-projections",
+    sql: `
+      create table rows.projections (
+        name text not null,
+        version integer not null,
+        live boolean not null default false,
+        position text not null default '',
+        size bigint not null default 0,
+        stopped_at text,
+        stopped_because text,
+        primary key (name, version),
+        check ((stopped_at is null) = (stopped_because is null))
+      );
+      create unique index on rows.projections (name) where live;`,
+  },
+];
+
+/**
+ * Who may do what, said again after every migration, so that a new table is covered too. The app adds to the log and can neither
+ * change nor drop; rows can be built again, so their role owns them; the auditor sees all but keys.
+ */
+export const grants: readonly string[] = [
+  "revoke all on schema public from public",
+  "alter schema rows owner to minutebook_rows",
+  "grant usage on schema minutebook, log to minutebook_app, minutebook_rows, minutebook_auditor",
+  "grant usage on schema rows to minutebook_app, minutebook_auditor",
+  "grant usage on schema keys to minutebook_app, minutebook_rows",
+  "grant select on all tables in schema minutebook, log to minutebook_app, minutebook_rows, minutebook_auditor",
+  "grant insert on all tables in schema log to minutebook_app",
+  "grant select, insert, update on all tables in schema keys to minutebook_app",
+  "grant select on all tables in schema keys to minutebook_rows",
+  "grant select, insert, update, delete on all tables in schema rows to minutebook_rows",
+  "grant select on all tables in schema rows to minutebook_app, minutebook_auditor",
+  "alter default privileges for role minutebook_rows in schema rows grant select on tables to minutebook_app, minutebook_auditor",
+];
+
+/** Makes a database ready: roles where its user may create them, tables, rights. `single` is to be told to the operator. */
+export async function prepareDatabase(admin: pg.ClientBase): Promise<{ roles: RoleSeparation; applied: string[] }> {
+  const roles = await inTransaction(admin, async () => {
+    const separation = await establishRoles(admin);
+    if (separation === "separate") await openDatabase(admin);
+    return separation;
+  });
+  const applied = await migrate(admin, migrations, roles === "separate" ? "minutebook_owner" : undefined);
+  if (roles === "separate") {
+    await inTransaction(admin, async () => {
+      for (const grant of grants) await admin.query(grant);
+    });
+  }
+  return { roles, applied };
+}
+
+/** The rights on the database itself. Temporary tables and large objects would be ways to store what no rule sees. */
+async function openDatabase(admin: pg.ClientBase): Promise<void> {
+  const { rows } = await admin.query<{ name: string; superuser: boolean }>(
+    "select current_database() as name, rolsuper as superuser from pg_roles where rolname = current_user",
+  );
+  const { name, superuser } = rows[0]!;
+  const database = pg.escapeIdentifier(name);
+  await admin.query(`revoke all on database ${database} from public`);
+  await admin.query(`grant connect on database ${database} to minutebook_app, minutebook_rows, minutebook_auditor`);
+  await admin.query(`grant create on database ${database} to minutebook_owner, minutebook_rows`);
+  if (!superuser) return;
+  const { rows: functions } = await admin.query<{ signature: string }>(
+    "select oid::regprocedure::text as signature from pg_proc where proname ~ '^(lo_|loread$|lowrite$)' and pronamespace = 'pg_catalog'::regnamespace",
+  );
+  for (const { signature } of functions) await admin.query(`revoke execute on function ${signature} from public`);
+}
+
+async function inTransaction<T>(client: pg.ClientBase, use: () => Promise<T>): Promise<T> {
+  await client.query("begin");
+  try {
+    await client.query(schemaLock);
+    const result = await use();
+    await client.query("commit");
+    return result;
+  } catch (error) {
+    await client.query("rollback");
+    throw error;
+  }
+}
