@@ -1,0 +1,138 @@
+import type { Caller } from "../domain/caller.ts";
+import { type Call, type Claim, type Decider, streamName } from "../domain/decider.ts";
+import type { Json } from "../domain/log/canonical-json.ts";
+import { Unavailable } from "../domain/log/event-log.ts";
+import { commandId, commandNamespace, madeId, streamPart } from "../domain/log/ids.ts";
+import { mayAct, membership, roles } from "../domain/membership.ts";
+import { type Problem, problem } from "../domain/problem.ts";
+import { type Answer, keyReused, refused } from "./answer.ts";
+import { type Pending, StreamQueues } from "./queue.ts";
+import type { Exposed } from "./expose.ts";
+import { States } from "./states.ts";
+import type { World } from "./world.ts";
+
+export type Request = {
+  readonly command: Exposed;
+  readonly caller: Caller;
+  /** The caller's idempotency key, 16–128 bytes of 0x21–0x7E, or a key that the machine makes. */
+  readonly key: string;
+  readonly input: Json;
+  /** Whom it is about, when that is not the caller: a machine's command, or a claim. */
+  readonly subject?: string;
+  readonly claimedAt?: string;
+  readonly notAfter?: string;
+  readonly baseRevision?: number;
+  /** The event that a machine's command follows from. */
+  readonly cause?: string;
+};
+
+const inFlightMax = 5_000;
+
+/** The whole write path: every command takes it, from whoever asks to the entries of one stream. */
+export class CommandHandler {
+  readonly states: States;
+  readonly #world: World;
+  readonly #namespace: string;
+  readonly #byName: ReadonlyMap<string, Exposed>;
+  readonly #queues: StreamQueues;
+  #inFlight = 0;
+
+  constructor(world: World, commands: readonly Exposed[]) {
+    this.#world = world;
+    this.#namespace = commandNamespace(world.origin);
+    this.#byName = new Map(commands.map((command) => [command.name, command]));
+    this.states = new States(world.log, world.wait);
+    this.#queues = new StreamQueues(world, this.states);
+  }
+
+  /** Commands of this process that have no answer yet. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Answers when the command's events are durable and certain to count, or with the problem that kept them from being recorded. */
+  async handle(request: Request): Promise<Answer> {
+    if (this.#inFlight >= inFlightMax) return refused(problem("OVERLOADED", `${inFlightMax} commands are under way; send again shortly`));
+    this.#inFlight++;
+    try {
+      return await this.#take(request, false);
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      return refused(problem("UNAVAILABLE", error.message, { retryAfterSeconds: error.retryAfterSeconds }));
+    } finally {
+      this.#inFlight--;
+    }
+  }
+
+  async #take(request: Request, isClaim: boolean): Promise<Answer> {
+    const { command, caller } = request;
+    if (caller.kind === "guest") return refused(problem("UNAUTHENTICATED", "This command needs to know who asks: send a bearer token"));
+    const call = this.#callOf(request, caller.id);
+    const decider: Decider = command.decider;
+    const key = decider.key[command.name]!(call);
+    const stream = streamName(decider.stream, key);
+    const elsewhere = this.states.streamOf(call.cmd);
+    if (elsewhere !== undefined && elsewhere !== stream) return refused(keyReused(request.key));
+
+    // A repeat is answered from the log, whatever has become of its caller, its claims and the facts since.
+    const isRepeat = (await this.states.get(decider.stream, key)).commands.has(call.cmd);
+    const pending = { request, call, stream, key };
+    if (isRepeat) return this.#queues.answer({ ...pending, facts: undefined, asOf: 0 });
+    const forbidden = isClaim ? undefined : await this.#forbids(command, caller);
+    if (forbidden) return refused(forbidden);
+    const known = await this.#knowFacts(decider, command.name, call);
+    const claims = decider.claims?.[command.name]?.(call) ?? [];
+    if (claims.length > 0) {
+      // Decided once for nothing, so that no claim is left behind by a command that was going to be refused.
+      const problem = (await this.#queues.rehearse({ ...pending, ...known })) ?? (await this.#stake(request, call.cmd, claims));
+      if (problem) return refused(problem);
+    }
+    return this.#queues.answer({ ...pending, ...known });
+  }
+
+  #callOf({ key, input, subject }: Request, by: string): Call {
+    const cmd = commandId(this.#namespace, by, key);
+    const { instanceKey } = this.#world;
+    return {
+      input,
+      by,
+      subject: subject ?? by,
+      cmd,
+      made: (n) => madeId(cmd, n),
+      part: (context, part) => streamPart(instanceKey, context, part),
+    };
+  }
+
+  async #knowFacts(decider: Decider, name: string, call: Call): Promise<Pick<Pending, "facts" | "asOf">> {
+    const question = decider.facts?.[name]?.(call);
+    const asOf = this.states.size;
+    return { asOf, facts: question && (await this.#world.facts(question, { size: asOf, at: this.#world.now() })) };
+  }
+
+  /** Earlier commands of the same caller on other streams, in order. A crash after them is healed by repeating. */
+  async #stake(request: Request, cmd: string, claims: readonly Claim[]): Promise<Problem | undefined> {
+    for (const [n, { command, input, subject }] of claims.entries()) {
+      const claim = this.#byName.get(command)!;
+      const answer = await this.#take(
+        {
+          command: claim,
+          caller: request.caller,
+          key: `${cmd}/${claim.path}/${n}`,
+          input: input as Json,
+          subject,
+          ...(request.cause !== undefined && { cause: request.cause }),
+        },
+        true,
+      );
+      if (answer.kind === "refused") return answer.problem;
+    }
+    return undefined;
+  }
+
+  async #forbids({ by: audience }: Exposed, caller: Caller): Promise<Problem | undefined> {
+    if (caller.kind !== "member") return undefined;
+    const [held, standing] = await Promise.all([this.states.get(roles, ""), this.states.get(membership, caller.id)]);
+    const denied = mayAct(audience, { roles: held.state, membership: standing.state }, caller.id, this.#world.now());
+    return denied && problem("FORBIDDEN", denied.detail);
+  }
+}

@@ -1,0 +1,176 @@
+import { type AnyStream, streamName } from "../domain/decider.ts";
+import { type EventLog, type Place, type Placed, type Position, type Recorded, Unavailable } from "../domain/log/event-log.ts";
+import { readEvent } from "../event-schemas/catalogue.ts";
+
+/** Where the entries of one command stand in their stream, and the position of the last. */
+export type Done = { readonly revision: number; readonly count: number; readonly position: Position };
+
+/** A stream folded up to a revision (-1: it is empty), with what the next append and the next repeat of a command need to know. */
+export type Folded = {
+  readonly name: string;
+  readonly stream: AnyStream;
+  state: any;
+  revision: number;
+  hash: Uint8Array | undefined;
+  /** The last recorded time; empty text, below every time, while the stream is empty. */
+  at: string;
+  /** The commands that it has seen, oldest first; when `windowFrom` is set only those from that position on. */
+  readonly commands: Map<string, Done>;
+  windowFrom?: Position;
+  bytes: number;
+};
+
+const commandsMax = 10_000;
+const recentMax = 100_000;
+const staleReadMs = 20;
+const staleReadsMax = 250;
+
+/**
+ * The folded states of this process. Only the follower moves a cached state, in log order; so what a decision sees is always the state of a
+ * prefix of its stream, and whoever waits for `passed(p)` sees everything below p. A state that nobody asked for is not kept.
+ */
+export class States {
+  readonly #log: EventLog;
+  readonly #wait: (ms: number) => Promise<void>;
+  readonly #bytesMax: number;
+  readonly #cache = new Map<string, Folded>();
+  readonly #loading = new Map<string, Promise<Folded>>();
+  readonly #revisions = new Recent<string, number>(recentMax);
+  readonly #commandStreams = new Recent<string, string>(recentMax);
+  #waiting: { position: Position; resolve: () => void }[] = [];
+  #bytes = 0;
+  #seen: Place | undefined;
+
+  constructor(log: EventLog, wait: (ms: number) => Promise<void>, bytesMax = 256 * 1024 * 1024) {
+    this.#log = log;
+    this.#wait = wait;
+    this.#bytesMax = bytesMax;
+  }
+
+  async get(stream: AnyStream, key: string): Promise<Folded> {
+    const name = streamName(stream, key);
+    const cached = this.#cache.get(name);
+    if (cached) {
+      // The map is in order of use: the first is the one not asked for the longest.
+      this.#cache.delete(name);
+      this.#cache.set(name, cached);
+      return cached;
+    }
+    const underWay = this.#loading.get(name) ?? this.#load(stream, name).finally(() => this.#loading.delete(name));
+    this.#loading.set(name, underWay);
+    return underWay;
+  }
+
+  /** Resolves when every entry up to and with this position has been applied to the cached states. */
+  passed(position: Position): Promise<void> {
+    if (this.#seen && this.#seen.position >= position) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push({ position, resolve }));
+  }
+
+  /** Lets go of a state that turned out not to be the stream's own. */
+  forget(name: string): void {
+    this.#bytes -= this.#cache.get(name)?.bytes ?? 0;
+    this.#cache.delete(name);
+  }
+
+  /** The stream that a command id was lately seen in. */
+  streamOf(command: string): string | undefined {
+    return this.#commandStreams.get(command);
+  }
+
+  /** How many entries of the log have been applied. */
+  get size(): number {
+    return this.#seen?.size ?? 0;
+  }
+
+  /** Follows the log until the signal aborts. Throws when an entry cannot be read: a process that cannot follow must not decide. */
+  async follow(after: Place | undefined, signal: AbortSignal): Promise<void> {
+    this.#seen = after;
+    for await (const batch of this.#log.follow(after, signal)) {
+      for (const placed of batch) this.#apply(placed);
+      const last = batch.at(-1)!;
+      this.#seen = { position: last.position, size: last.leafIndex + 1 };
+      const passed = this.#waiting.filter(({ position }) => position <= last.position);
+      this.#waiting = this.#waiting.filter(({ position }) => position > last.position);
+      for (const { resolve } of passed) resolve();
+    }
+  }
+
+  async #load(stream: AnyStream, name: string): Promise<Folded> {
+    for (let reads = 1; ; reads++) {
+      const folded: Folded = {
+        name,
+        stream,
+        state: stream.initial,
+        revision: -1,
+        hash: undefined,
+        at: "",
+        commands: new Map(),
+        bytes: 500,
+      };
+      for (const recorded of await this.#log.read(name)) advance(folded, recorded);
+      // A store may answer a read from before what its log has shown already (a deposed leader of a cluster does).
+      // Checked and kept in one turn: nothing that the follower applies can fall between.
+      if (folded.revision >= (this.#revisions.get(name) ?? -1)) return this.#keep(folded);
+      if (reads === staleReadsMax) throw new Unavailable(`reads of ${name} stay behind the log`);
+      await this.#wait(staleReadMs);
+    }
+  }
+
+  #keep(folded: Folded): Folded {
+    this.#cache.set(folded.name, folded);
+    this.#bytes += folded.bytes;
+    for (const [name] of this.#cache) {
+      if (this.#bytes <= this.#bytesMax || name === folded.name) break;
+      this.forget(name);
+    }
+    return folded;
+  }
+
+  #apply(placed: Placed): void {
+    this.#revisions.set(placed.stream, placed.revision);
+    this.#commandStreams.set(placed.entry.cmd, placed.stream);
+    const folded = this.#cache.get(placed.stream);
+    if (!folded || placed.revision <= folded.revision) return;
+    if (placed.revision > folded.revision + 1) return this.forget(placed.stream);
+    const before = folded.bytes;
+    advance(folded, placed);
+    this.#bytes += folded.bytes - before;
+  }
+}
+
+/** One more entry of the stream. */
+function advance(folded: Folded, { entry, hash, data, position, text }: Recorded): void {
+  const event = readEvent(entry.type, entry.sv, data);
+  const { id, at, by, cmd, stream, rev } = entry;
+  folded.state = folded.stream.evolve[event.type]!(folded.state, event.data as never, { id, at, by, cmd, stream, revision: rev, position });
+  folded.revision = rev;
+  folded.hash = hash;
+  folded.at = at;
+  folded.bytes += 2 * text.length;
+  const done = folded.commands.get(cmd);
+  folded.commands.set(cmd, { revision: done?.revision ?? rev, count: (done?.count ?? 0) + 1, position });
+  if (folded.commands.size <= commandsMax) return;
+  folded.commands.delete(folded.commands.keys().next().value!);
+  folded.windowFrom = folded.commands.values().next().value!.position;
+}
+
+/** A map that forgets what was set the longest ago. */
+class Recent<K, V> {
+  readonly #map = new Map<K, V>();
+  readonly #sizeMax: number;
+
+  constructor(sizeMax: number) {
+    this.#sizeMax = sizeMax;
+  }
+
+  get(key: K): V | undefined {
+    return this.#map.get(key);
+  }
+
+  set(key: K, value: V): void {
+    this.#map.delete(key);
+    this.#map.set(key, value);
+    if (this.#map.size > this.#sizeMax) this.#map.delete(this.#map.keys().next().value!);
+  }
+}
