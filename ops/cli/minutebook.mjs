@@ -68,7 +68,7 @@ function isInstalled() {
 
 /** Runs a program to its end. Its output goes to our stderr: stdout belongs to the command that was asked for. */
 function runs(program, args, cwd, shell = false) {
-  const env = { ...process.env };
+  const env = { ...process.env, npm_config_update_notifier: "false" };
   delete env.npm_config_empty; // ours, from `npm start --empty`: npm complains of options that it does not know
   const { status, error } = spawnSync(program, args, { cwd, env, shell, stdio: ["ignore", 2, 2] });
   if (error) say(`${program}: ${error.message}`);
