@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Cluster } from "./cluster.ts";
 import { writeHomeState } from "./home-state.ts";
-import { commandLine, isAlive } from "./process-table.ts";
+import { isAlive, isPostmasterOf } from "./process-table.ts";
 import { runAs, spawnAs } from "./run-as.ts";
 
 /** Where a running server listens: a socket's folder, or an address. */
@@ -45,10 +45,6 @@ export function findPostmaster(directory: string, log: (line: string) => void): 
   log(`postmaster.pid names process ${found.pid}, which is ${isAlive(found.pid) ? "not Postgres" : "gone"}: cleared away`);
   rmSync(pidFile(directory), { force: true });
   return undefined;
-}
-
-function isPostmasterOf(pid: number, directory: string): boolean {
-  return pid > 0 && isAlive(pid) && commandLine(pid).includes(directory);
 }
 
 /** Its death is told to its parent, and that is not us: so it is looked for. */

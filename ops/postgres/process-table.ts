@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
+import { basename } from "node:path";
 
 /** Is there such a process? A zombie, dead but not yet collected by its parent, is none; somebody else's process is one. */
 export function isAlive(pid: number): boolean {
@@ -18,12 +19,14 @@ export function startedAt(pid: number): string {
   return ps(pid, "lstart=");
 }
 
-export function commandLine(pid: number): string {
-  if (process.platform !== "linux") return ps(pid, "args=");
+/** Is it the first process of a Postgres on that directory? Each works in its data directory, and keeps its arguments, as its children do not. */
+export function isPostmasterOf(pid: number, directory: string): boolean {
+  if (!(pid > 0) || !isAlive(pid)) return false;
+  if (process.platform !== "linux") return `${ps(pid, "args=")} `.includes(`postgres -D ${directory} `);
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+    return basename(readlinkSync(`/proc/${pid}/exe`)).startsWith("postgres") && readlinkSync(`/proc/${pid}/cwd`) === directory;
   } catch {
-    return "";
+    return false;
   }
 }
 

@@ -15,7 +15,7 @@ export type StartOptions = {
   log?: (line: string) => void;
   /** TCP on the loopback address instead of a socket; Windows has no other way. */
   tcp?: boolean;
-  /** How often in a row a server that dies is started again. */
+  /** How often in a row, about a second apart, starting a dead server may fail before it is left alone. */
   revivalsMax?: number;
 } & Places;
 
@@ -34,7 +34,7 @@ export type PostgresServer = {
 };
 
 const launchesMax = 10;
-const steadyAfterMs = 60_000;
+const steadyAfterMs = 10_000;
 const adoptWithinMs = 60_000;
 
 /** The embedded Postgres of `home`: made if it is not there, adopted if a killed predecessor left it running, restarted if it dies. */
@@ -43,21 +43,39 @@ export async function startPostgres({
   durable = true,
   log = () => {},
   tcp = process.platform === "win32",
-  revivalsMax = 10,
+  revivalsMax = 120,
   ...places
-}: StartOptions) {
+}: StartOptions): Promise<PostgresServer> {
   await mkdir(home, { recursive: true, mode: 0o700 });
   const cluster = await openCluster(await realpath(home), await locateBinaries(), durable, places);
   const options = { durable, tcp, revivalsMax };
   const found = await adopt(cluster, options, log);
-  const server = supervise(cluster, options, found ?? (await launchPatiently(cluster, options, log)), found !== undefined, log);
+  const supervised = supervise(cluster, options, found ?? (await launchPatiently(cluster, options, log)), log);
+  const config: PostgresServer["config"] = (database = "minutebook", user = "postgres") =>
+    configFor(cluster, supervised.current(), database, user);
   try {
-    await prepare(server, cluster.state.passwords);
+    await prepare(config("postgres"), cluster.state.passwords);
   } catch (error) {
-    await server.stop();
+    await supervised.stop();
     throw error;
   }
-  return server;
+  return {
+    config,
+    url: (database) => urlOf(config(database)),
+    get pid() {
+      return supervised.current().pid;
+    },
+    adopted: found !== undefined,
+    describe: {
+      version: cluster.version,
+      directory: cluster.state.directory,
+      runsAs: cluster.state.runsAs,
+      durability: durable ? "fsync and synchronous_commit on" : "none (tests only)",
+    },
+    onExit: supervised.onExit,
+    stop: supervised.stop,
+    restart: supervised.restart,
+  };
 }
 
 /** A live server is ours if it answers to our password and keeps its promises; otherwise it is stopped, for two cannot run on one directory. */
@@ -93,46 +111,43 @@ async function launchPatiently(cluster: Cluster, options: LaunchOptions, log: (l
   }
 }
 
-const backOffMs = (attempt: number) => Math.min(5_000, 25 * 2 ** attempt);
+const backOffMs = (attempt: number) => Math.min(1_000, 25 * 2 ** attempt);
 
-function supervise(
-  cluster: Cluster,
-  options: LaunchOptions,
-  first: Postmaster,
-  adopted: boolean,
-  log: (line: string) => void,
-): PostgresServer {
+type Supervised = { current(): Postmaster } & Pick<PostgresServer, "onExit" | "stop" | "restart">;
+type Supervision = LaunchOptions & { revivalsMax: number };
+
+/** Keeps a server running until it is asked to stop: one that dies is started again, sooner at first than later. */
+function supervise(cluster: Cluster, options: Supervision, first: Postmaster, log: (line: string) => void): Supervised {
   const listeners: ((exit: ServerExit) => void)[] = [];
+  let current = first;
+  let stopping = new AbortController();
+  let reviving = Promise.resolve();
+  let quickDeaths = 0;
+
   const tell = (exit: ServerExit) => {
     log(`Postgres: ${exit.reason} (${exit.outcome})`);
     for (const listener of listeners) listener(exit);
   };
-  let current = first;
-  let stopping = new AbortController();
-  let reviving = Promise.resolve();
-  let failures = 0;
-
   const guard = (postmaster: Postmaster) => {
     const since = performance.now();
     void postmaster.exited.then((reason) => {
       if (stopping.signal.aborted || postmaster !== current) return;
-      if (performance.now() - since > steadyAfterMs) failures = 0;
+      quickDeaths = performance.now() - since > steadyAfterMs ? 0 : quickDeaths + 1;
       reviving = revive(`process ${postmaster.pid} ${reason}`);
     });
   };
   const revive = async (reason: string): Promise<void> => {
     const { signal } = stopping;
-    while (!signal.aborted) {
-      failures++;
-      if (failures > options.revivalsMax) return tell({ reason, attempt: failures, outcome: "gave up" });
-      tell({ reason, attempt: failures, outcome: "restarting" });
-      await delay(backOffMs(failures), undefined, { signal }).catch(() => {});
+    for (let attempt = 1; !signal.aborted; attempt++) {
+      if (attempt > options.revivalsMax) return tell({ reason, attempt, outcome: "gave up" });
+      tell({ reason, attempt, outcome: "restarting" });
+      await delay(backOffMs(attempt + quickDeaths), undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
       try {
         findPostmaster(cluster.state.directory, log);
         current = await launch(cluster, options);
         guard(current);
-        return tell({ reason, attempt: failures, outcome: "running" });
+        return tell({ reason, attempt, outcome: "running" });
       } catch (error) {
         reason = (error as Error).message;
       }
@@ -144,20 +159,8 @@ function supervise(
     await stopPostmaster(cluster, current);
   };
   guard(first);
-
   return {
-    url: (database = "minutebook") => urlOf(configFor(cluster, current, database, "postgres")),
-    config: (database = "minutebook", user = "postgres") => configFor(cluster, current, database, user),
-    get pid() {
-      return current.pid;
-    },
-    adopted,
-    describe: {
-      version: cluster.version,
-      directory: cluster.state.directory,
-      runsAs: cluster.state.runsAs,
-      durability: options.durable ? "fsync and synchronous_commit on" : "none (tests only)",
-    },
+    current: () => current,
     onExit: (listener) => void listeners.push(listener),
     stop,
     async restart() {
@@ -182,8 +185,8 @@ function urlOf({ host, port, database, user, password }: pg.ClientConfig): strin
 }
 
 /** What belongs to the whole cluster: the login roles with their passwords, and the database. */
-async function prepare(server: PostgresServer, passwords: HomeState["passwords"]): Promise<void> {
-  await withClient(server.config("postgres"), async (client) => {
+async function prepare(config: pg.ClientConfig, passwords: HomeState["passwords"]): Promise<void> {
+  await withClient(config, async (client) => {
     await giveLogins(client, passwords);
     const { rowCount } = await client.query("select from pg_database where datname = 'minutebook'");
     if (rowCount === 0) await client.query("create database minutebook");
