@@ -6,13 +6,20 @@ import type { Entry } from "../domain/log/entry.ts";
 /** One event as a policy is told it. */
 export type Caused<N extends EventType = EventType> = { readonly type: N; readonly data: StoredData<Catalogue, N>; readonly entry: Entry };
 
-/** A command that an event causes, and the one that records its refusal. A refusal without `refused` is logged, and that is all. */
+type Followed = { readonly command: string; readonly input: Record<string, unknown> };
+
+/**
+ * A command that an event causes, and the ones that record its success (by the id of its first event) and its refusal.
+ * A repeat of the cause is a replay with the same first event, so after a crash anywhere between the two the record is made all the same.
+ * A refusal without `refused` is logged, and that is all.
+ */
 export type Cause = {
   readonly command: string;
   readonly input: Record<string, unknown>;
   /** Whom the command acts for, when that is not told by its input. */
   readonly subject?: string;
-  readonly refused?: (code: string) => { readonly command: string; readonly input: Record<string, unknown> };
+  readonly done?: (event: string) => Followed;
+  readonly refused?: (code: string) => Followed;
 };
 
 type Reaction<N extends EventType> = {

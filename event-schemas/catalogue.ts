@@ -1,7 +1,7 @@
 import type { Declaration, Events } from "./declare.ts";
 import { logEvents } from "./log.ts";
 import { communityEvents, handleEvents, membershipEvents, personhoodEvents, roleEvents } from "./membership.ts";
-import { ballotEvents, delegationEvents, executionEvents, petitionEvents, proposalEvents, tallyEvents } from "./voting.ts";
+import { ballotEvents, delegationEvents, executionEvents, motionEvents, petitionEvents, proposalEvents, tallyEvents } from "./voting.ts";
 
 export const catalogue = {
   ...logEvents,
@@ -16,6 +16,7 @@ export const catalogue = {
   ...tallyEvents,
   ...executionEvents,
   ...petitionEvents,
+  ...motionEvents,
 };
 export type Catalogue = typeof catalogue;
 export type EventType = keyof Catalogue & string;

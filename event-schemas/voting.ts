@@ -57,6 +57,7 @@ export const proposalEvents = declareEvents({
       source: Source.optional(),
       contentHash: Digest,
       kind: z.enum(["ordinary", "noConfidence"]),
+      petitionId: Uuid.optional(),
     },
   },
   ProposalAmended: {
@@ -114,12 +115,12 @@ export const proposalEvents = declareEvents({
   ProposalAdopted: {
     version: 1,
     summary: "The proposal was adopted.",
-    fields: { proposalId: Uuid, tally: Uuid, cause: z.enum(["majority", "chair", "lot"]) },
+    fields: { proposalId: Uuid, tally: Uuid, resultHash: Digest, cause: z.enum(["majority", "chair", "lot"]) },
   },
   ProposalRejected: {
     version: 1,
     summary: "The proposal was rejected.",
-    fields: { proposalId: Uuid, tally: Uuid, cause: z.enum(["majority", "noQuorum", "tie", "lot"]) },
+    fields: { proposalId: Uuid, tally: Uuid, resultHash: Digest, cause: z.enum(["majority", "noQuorum", "tie", "lot"]) },
   },
 });
 
@@ -152,6 +153,10 @@ export const delegationEvents = declareEvents({
 });
 
 export const Outcome = z.enum(["adopted", "rejected"]);
+/** `weight` is all that fell to a choice; `delegated` and `delegatedWeight` the members, and their weight, whose delegates chose it. */
+export const ChoiceCount = z.strictObject({ choice: Slug, ballots: Count, weight: Count, delegated: Count, delegatedWeight: Count });
+
+/** Whoever has the frozen rules, the list behind `electorateRoot` and the ballots behind `ballotsRoot` can count again, offline. */
 export const tallyEvents = declareEvents({
   TallyComputed: {
     version: 1,
@@ -159,10 +164,16 @@ export const tallyEvents = declareEvents({
     fields: {
       proposalId: Uuid,
       algorithm: z.literal("minutebook-tally/1"),
+      contentHash: Digest,
+      rulesHash: Digest,
+      electorateRoot: Digest,
+      ballotsRoot: Digest,
+      /** The event that closed the vote. */
+      fence: Uuid,
       inputsHash: Digest,
       resultHash: Digest,
       ballots: Count,
-      counts: z.array(z.strictObject({ choice: Slug, ballots: Count, weight: Count })).max(50),
+      counts: z.array(ChoiceCount).max(50),
       forWeight: Count,
       againstWeight: Count,
       abstainWeight: Count,
@@ -194,8 +205,36 @@ export const petitionEvents = declareEvents({
   NoConfidenceFiled: {
     version: 1,
     summary: "A member asked the others to vote on whether a holder keeps a role.",
-    fields: { petitionId: Uuid, memberId: Uuid, role: Role, grounds: Reason, asOf: Count, eligible: Count, need: Count },
+    fields: {
+      petitionId: Uuid,
+      memberId: Uuid,
+      role: Role,
+      grounds: Reason,
+      asOf: Count,
+      eligible: Count,
+      need: Count,
+      lapsesAt: Timestamp,
+    },
   },
   PetitionSigned: { version: 1, summary: "A member signed a petition.", fields: { petitionId: Uuid, memberId: Uuid } },
   PetitionReached: { version: 1, summary: "A petition has the signatures that it needs.", fields: { petitionId: Uuid, proposalId: Uuid } },
+});
+
+/** One stream a member and role: it keeps motions against the same holder from following each other too soon. */
+export const motionEvents = declareEvents({
+  MotionClaimed: {
+    version: 1,
+    summary: "A petition against a holder of a role began; no other may until it lapses or is settled.",
+    fields: { memberId: Uuid, role: Role, petitionId: Uuid, lapsesAt: Timestamp },
+  },
+  MotionPut: {
+    version: 1,
+    summary: "The petition reached its signatures: the motion goes to the vote.",
+    fields: { memberId: Uuid, role: Role, petitionId: Uuid, proposalId: Uuid },
+  },
+  MotionSettled: {
+    version: 1,
+    summary: "The motion was decided; after a failed one the next has to wait.",
+    fields: { memberId: Uuid, role: Role, proposalId: Uuid, outcome: Outcome, againFrom: Timestamp },
+  },
 });
