@@ -78,8 +78,7 @@ function canonicalObject(value: object, depthMax: number): string {
   // A plain object of another realm has that realm's Object.prototype, whose own prototype is null as well.
   if (prototype !== null && Object.getPrototypeOf(prototype) !== null) throw new Malformed("not a plain object");
   const members = value as Record<string, unknown>;
-  const keys = Object.keys(members);
-  sortKeys(keys);
+  const keys = sortedKeys(members);
   let text = "{";
   for (let index = 0; index < keys.length; index++) {
     const key = keys[index]!;
@@ -93,13 +92,11 @@ function canonicalObject(value: object, depthMax: number): string {
   return `${text}}`;
 }
 
-function sortKeys(keys: string[]): void {
-  for (let index = 1; index < keys.length; index++) {
-    if (keys[index - 1]! > keys[index]!) {
-      keys.sort();
-      return;
-    }
-  }
+/** The names of an object's members in canonical order. Most objects are read from canonical text and need no sorting. */
+export function sortedKeys(members: object): string[] {
+  const keys = Object.keys(members);
+  for (let index = 1; index < keys.length; index++) if (keys[index - 1]! > keys[index]!) return keys.sort();
+  return keys;
 }
 
 /** A scalar is 0, an empty container 1, any other container 1 + its deepest member. */

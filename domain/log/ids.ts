@@ -50,7 +50,7 @@ export function storeId(entryHash: Uint8Array): string {
 
 /** What `prev` names in the first entry of a stream. */
 export function genesisHash(log: string, stream: string): Uint8Array {
-  return sha256(`minutebook/stream/v1\n${log}\n${stream}`);
+  return sha256(`minutebook/stream/v1\n${log}\n${stream}\n`);
 }
 
 /** The RFC 6962 leaf hash of an entry's text: one stored hash serves chain and tree. */

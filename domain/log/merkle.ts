@@ -80,7 +80,7 @@ function levelsOver(leaves: number): number {
 /** `from` must be a multiple of the largest power of two within the range, as every range of a proof is. */
 async function rangeRoot(from: number, to: number, node: NodeAt): Promise<Uint8Array> {
   const hashes: Uint8Array[] = [];
-  for (let at = from; at < to; ) {
+  for (let at = from; at < to;) {
     let level = 0;
     while (2 ** (level + 1) <= to - at) level++;
     hashes.push(await node(level, at / 2 ** level));

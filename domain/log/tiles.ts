@@ -9,7 +9,9 @@ export type Tile = { readonly level: number | "entries"; readonly index: number;
 
 /** Below the log's prefix, without a leading slash. */
 export function tilePath({ level, index, width }: Tile): string {
-  const groups = String(index).padStart(Math.ceil(String(index).length / 3) * 3, "0").match(/.{3}/g)!;
+  const groups = String(index)
+    .padStart(Math.ceil(String(index).length / 3) * 3, "0")
+    .match(/.{3}/g)!;
   const number = groups.map((group, at) => (at < groups.length - 1 ? `x${group}` : group)).join("/");
   return `tile/${level}/${number}${width < tileWidth ? `.p/${width}` : ""}`;
 }
@@ -22,7 +24,8 @@ export function parseTilePath(path: string): Tile | undefined {
   if (levelText === undefined || number === undefined) return undefined;
   const level = levelText === "entries" ? levelText : Number(levelText);
   const tile: Tile = { level, index: Number(number.replace(/[x/]/g, "")), width: widthText === undefined ? tileWidth : Number(widthText) };
-  const fits = (level === "entries" || level < 64) && Number.isSafeInteger(tile.index) && (widthText === undefined || tile.width < tileWidth);
+  const fits =
+    (level === "entries" || level < 64) && Number.isSafeInteger(tile.index) && (widthText === undefined || tile.width < tileWidth);
   // Written again: leading groups of zeros and numbers beyond 2^53 have another spelling.
   return fits && tilePath(tile) === path ? tile : undefined;
 }
@@ -62,7 +65,7 @@ export function encodeEntries(entries: readonly string[]): Uint8Array {
 /** Undefined when the bytes do not end where an entry ends, or hold too many. */
 export function decodeEntries(bundle: Uint8Array): Uint8Array[] | undefined {
   const entries: Uint8Array[] = [];
-  for (let at = 0; at < bundle.length; ) {
+  for (let at = 0; at < bundle.length;) {
     if (at + 2 > bundle.length || entries.length === tileWidth) return undefined;
     const end = at + 2 + (bundle[at]! << 8) + bundle[at + 1]!;
     if (end > bundle.length) return undefined;

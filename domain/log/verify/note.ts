@@ -70,12 +70,7 @@ export function isSmallOrder(point: Uint8Array): boolean {
 }
 
 /** Whether a signature verifies under the rule that every library agrees with. */
-export async function isSigned(
-  verify: VerifyEd25519,
-  publicKey: Uint8Array,
-  message: Uint8Array,
-  signature: Uint8Array,
-): Promise<boolean> {
+export async function isSigned(verify: VerifyEd25519, publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
   if (publicKey.length !== 32 || signature.length !== 64) return false;
   if (isSmallOrder(publicKey) || isSmallOrder(signature)) return false;
   return verify(publicKey, message, signature);

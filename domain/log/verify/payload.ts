@@ -1,10 +1,11 @@
 /** Payloads as a verifier reads them: disclosures, digests, sealed forms and the fields of the format (§4, §5). */
-import { Malformed, canonical, parseCanonical, valueDepthMax, type Json, type JsonObject } from "../canonical-json.ts";
+import { Malformed, canonical, parseCanonical, sortedKeys, valueDepthMax, type Json, type JsonObject } from "../canonical-json.ts";
 import { b64u, fromB64u, fromUtf8, sha256, utf8 } from "../hash.ts";
 
-export const fieldName = /^(?:[A-Za-z][A-Za-z0-9_]{0,63}|\.command|\.auth)$/;
-export const digestForm = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
+const fieldName = /^(?:[A-Za-z][A-Za-z0-9_]{0,63}|\.command|\.auth)$/;
 const saltForm = /^[A-Za-z0-9_-]{21}[AQgw]$/;
+/** The canonical b64u of 32 bytes. */
+const digestForm = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
 
 export type Disclosure = { readonly salt: string; readonly name: string; readonly value: Json; readonly digest: string };
 
@@ -17,64 +18,123 @@ export function readDisclosure(text: string): Disclosure {
   const parts = parseCanonical(json, valueDepthMax + 1);
   if (!Array.isArray(parts) || parts.length !== 3) throw new Malformed("not three elements");
   const [salt, name, value] = parts as [Json, Json, Json];
-  if (typeof salt !== "string" || !saltForm.test(salt)) throw new Malformed("not a salt of 16 bytes", "/0");
-  if (typeof name !== "string" || !fieldName.test(name)) throw new Malformed("not a name of a field", "/1");
-  assertStored(name, value, "/2");
+  assertSalt(salt, "/0");
+  assertName(name, "/1");
+  sealedUnder(name, value, "/2");
   return { salt, name, value, digest: b64u(sha256(text)) };
 }
 
-/** The digest of a shown field. Throws `Malformed` when salt, name or value is not of its form. */
-export function digestOf(salt: Json | undefined, name: string, value: Json): string {
-  if (typeof salt !== "string" || !saltForm.test(salt)) throw new Malformed("not a salt of 16 bytes", `/salts/${name}`);
-  if (!fieldName.test(name)) throw new Malformed("not a name of a field", `/data/${name}`);
-  assertStored(name, value, `/data/${name}`);
-  return b64u(sha256(b64u(utf8(`["${salt}","${name}",${canonical(value, valueDepthMax)}]`))));
+/** What a line or a row tells of an event's data. `data` and `salts` come together or not at all. */
+export type Told = { readonly data?: JsonObject; readonly salts?: JsonObject; readonly digests?: JsonObject };
+
+export type Payload = {
+  readonly commitment: string;
+  readonly data: JsonObject;
+  readonly digests: JsonObject;
+  /** The ids of the keys under which shown fields are sealed that are not of the format. */
+  readonly keys: readonly string[];
+  /** The canonical texts of what was told, so that a whole line can be compared without writing its values twice. */
+  readonly texts: { readonly data: string; readonly salts: string; readonly digests: string };
+};
+
+/** Recomputes the commitment from what is told. Throws `Malformed` on whatever is not of its form. */
+export function readPayload({ data = {}, salts = {}, digests = {} }: Told): Payload {
+  const shown = sortedKeys(data);
+  const withheld = sortedKeys(digests);
+  if (shown.length !== Object.keys(salts).length) throw new Malformed("every shown field has a salt, and no other has", "/salts");
+  const keys: string[] = [];
+  const lines: string[] = [];
+  const texts = { data: "", salts: "", digests: "" };
+  for (const name of shown) {
+    const value = data[name]!;
+    const salt = Object.hasOwn(salts, name) ? salts[name]! : null;
+    assertName(name, `/data/${name}`);
+    assertSalt(salt, `/salts/${name}`);
+    const key = sealedUnder(name, value, `/data/${name}`);
+    if (key !== undefined && name[0] !== ".") keys.push(key);
+    const text = canonicalAt(value, `/data/${name}`);
+    texts.data += `${texts.data && ","}"${name}":${text}`;
+    texts.salts += `${texts.salts && ","}"${name}":"${salt}"`;
+    lines.push(`${name} ${b64u(sha256(b64u(utf8(`["${salt}","${name}",${text}]`))))}\n`);
+  }
+  for (const name of withheld) {
+    const digest = digests[name]!;
+    assertName(name, `/digests/${name}`);
+    assertDigest(digest, `/digests/${name}`);
+    if (Object.hasOwn(data, name)) throw new Malformed("a field both shown and withheld", `/digests/${name}`);
+    texts.digests += `${texts.digests && ","}"${name}":"${digest}"`;
+    lines.push(`${name} ${digest}\n`);
+  }
+  // No name is the beginning of another one followed by something below a space, so lines sort as their names do.
+  if (withheld.length > 0) lines.sort();
+  return { commitment: commitmentOf(lines), data, digests, keys, texts };
 }
 
-/** From the digests by name. */
-export function commitmentOf(digests: ReadonlyMap<string, string>): string {
-  let text = "minutebook/payload/v1\n";
-  for (const name of [...digests.keys()].sort()) text += `${name} ${digests.get(name)}\n`;
-  return b64u(sha256(text));
+/** Each line is `name SP digest LF`, names ascending. */
+export function commitmentOf(lines: readonly string[]): string {
+  return b64u(sha256(`minutebook/payload/v1\n${lines.join("")}`));
 }
 
-/** The key's id when a value has the sealed form, undefined when it is shown plainly. Throws on anything between. */
-export function sealedUnder(value: Json): string | undefined {
-  if (!isObject(value) || !Object.hasOwn(value, "sealed")) return undefined;
-  const { key, sealed } = value;
-  if (Object.keys(value).length !== 2 || typeof key !== "string" || !digestForm.test(key)) throw new Malformed("not of the sealed form");
-  const length = typeof sealed === "string" ? (fromB64u(sealed)?.length ?? 0) : 0;
-  if (length < 28 + 64 || (length - 28) % 64 !== 0) throw new Malformed("not of the sealed form");
-  return key;
+/** The keys that a `SubjectKeyDestroyed` names, none where its `keys` is withheld or sealed. Throws `Malformed`. */
+export function keysDestroyed({ keys }: JsonObject): readonly string[] {
+  if (keys === undefined || (isObject(keys) && Object.hasOwn(keys, "sealed"))) return [];
+  if (!Array.isArray(keys)) throw new Malformed("not an array of key ids", "/data/keys");
+  keys.forEach((key: Json, index) => assertDigest(key, `/data/keys/${index}`));
+  return keys as string[];
 }
 
-function assertStored(name: string, value: Json, pointer: string): void {
+export function assertDigest(value: Json, pointer: string): asserts value is string {
+  if (typeof value !== "string" || !digestForm.test(value)) throw new Malformed("not the canonical base64url of 32 bytes", pointer);
+}
+
+export function assertName(value: Json, pointer: string): asserts value is string {
+  if (typeof value !== "string" || !fieldName.test(value)) throw new Malformed("not a name of a field", pointer);
+}
+
+function assertSalt(value: Json, pointer: string): asserts value is string {
+  if (typeof value !== "string" || !saltForm.test(value)) throw new Malformed("not a salt of 16 bytes", pointer);
+}
+
+function canonicalAt(value: Json, pointer: string): string {
   try {
-    if (sealedUnder(value) !== undefined) return;
-    if (name === ".command") assertCommand(value);
-    if (name === ".auth") assertAuth(value);
+    return canonical(value, valueDepthMax);
   } catch (fault) {
     if (fault instanceof Malformed) fault.pointer = pointer + fault.pointer;
     throw fault;
   }
 }
 
-function assertCommand(value: Json): void {
-  const { input, name } = isObject(value) ? value : ({} as JsonObject);
-  if (!isObject(value) || Object.keys(value).length !== 2) throw new Malformed("a command has an input and a name");
-  if (typeof input !== "string" || !digestForm.test(input)) throw new Malformed("not the digest of an input", "/input");
-  if (typeof name !== "string" || !/^[a-z][a-z0-9-]{0,62}$/.test(name)) throw new Malformed("not a command's name", "/name");
+/** The id of the key that a stored value is sealed under, undefined when it is plain. Throws on anything between. */
+function sealedUnder(name: string, value: Json, pointer: string): string | undefined {
+  if (isObject(value) && Object.hasOwn(value, "sealed")) {
+    const { key, sealed } = value;
+    if (Object.keys(value).length !== 2 || key === undefined) throw new Malformed("a sealed field has a key and nothing else", pointer);
+    assertDigest(key, `${pointer}/key`);
+    const length = typeof sealed === "string" ? (fromB64u(sealed)?.length ?? 0) : 0;
+    if (length < 28 + 64 || (length - 28) % 64 !== 0) throw new Malformed("not sealed bytes", `${pointer}/sealed`);
+    return key;
+  }
+  if (name === ".command") assertCommand(value, pointer);
+  if (name === ".auth") assertAuth(value, pointer);
+  return undefined;
+}
+
+function assertCommand(value: Json, pointer: string): void {
+  if (!isObject(value) || Object.keys(value).length !== 2) throw new Malformed("a command has an input and a name", pointer);
+  const { input = null, name } = value;
+  assertDigest(input, `${pointer}/input`);
+  if (typeof name !== "string" || !/^[a-z][a-z0-9-]{0,62}$/.test(name)) throw new Malformed("not a command's name", `${pointer}/name`);
 }
 
 const jwtMembers = new Set(["kind", "iss", "sub", "jti", "iat"]);
 
-function assertAuth(value: Json): void {
-  if (!isObject(value) || typeof value["kind"] !== "string") throw new Malformed("an authorisation has a kind");
+function assertAuth(value: Json, pointer: string): void {
+  if (!isObject(value) || typeof value["kind"] !== "string") throw new Malformed("an authorisation has a kind", pointer);
   if (value["kind"] !== "jwt") return;
   for (const [claim, content] of Object.entries(value)) {
-    if (!jwtMembers.has(claim)) throw new Malformed("not a claim of the kind jwt", `/${claim}`);
+    if (!jwtMembers.has(claim)) throw new Malformed("not a claim of the kind jwt", `${pointer}/${claim}`);
     const fits = claim === "iat" ? typeof content === "number" && content >= 0 : typeof content === "string";
-    if (!fits) throw new Malformed("not of the claim's form", `/${claim}`);
+    if (!fits) throw new Malformed("not of the claim's form", `${pointer}/${claim}`);
   }
 }
 

@@ -1,0 +1,105 @@
+/**
+ * The verifier: is this bundle what its log signed? Pure, and its own: it shares no code with what writes logs beyond
+ * canonical JSON and hashing, so that a mistake there does not hide itself here.
+ */
+import { Malformed } from "./canonical-json.ts";
+import { EntryChecker, reasonOf, type Counts, type Problem, type Word } from "./verify/checker.ts";
+import { linesOf } from "./verify/lines.ts";
+import { readManifest, type Manifest } from "./verify/manifest.ts";
+import { openCheckpoint, parseVkey, type Checkpoint, type VerifyEd25519 } from "./verify/note.ts";
+
+export { EntryChecker } from "./verify/checker.ts";
+export type { Counts, Problem, Row, Word } from "./verify/checker.ts";
+export { verifyReceipt } from "./verify/receipt.ts";
+export type { Receipt, ReceiptResult } from "./verify/receipt.ts";
+export type { Checkpoint, VerifyEd25519 } from "./verify/note.ts";
+
+export type Bundle = {
+  /** The texts of the two small files, and `entries.jsonl` in chunks of any size. */
+  readonly manifest: string;
+  readonly checkpoint: string;
+  readonly entries: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+};
+
+export type BundleOptions = {
+  readonly verify: VerifyEd25519;
+  /** The log's key, from somewhere else than the bundle. Without it the identity of the log is not checked. */
+  readonly vkey?: string | undefined;
+  /** Whatever is withheld, or stands before the bundle, is then a problem. */
+  readonly complete?: boolean | undefined;
+  /** Called now and then with the number of entries checked and the number that the manifest promises. */
+  readonly progress?: ((checked: number, all: number) => void) | undefined;
+};
+
+export type BundleResult = {
+  /** 0: all good. 3: something does not verify. */
+  readonly exit: 0 | 3;
+  readonly problem?: Problem;
+  readonly counts: Counts;
+  readonly word: Word;
+  readonly origin?: string;
+  readonly from?: number;
+  readonly to?: number;
+  /** What was not checked, in words. */
+  readonly notes: readonly string[];
+};
+
+const nothing = {
+  counts: { verified: 0, withheld: 0, sealed: 0, declaredErased: 0, tampered: 0 },
+  word: { serversWord: 0, authHidden: 0 },
+} as const;
+
+export async function verifyBundle(bundle: Bundle, options: BundleOptions): Promise<BundleResult> {
+  const notes = options.vkey === undefined ? ["identity not checked: key taken from the bundle"] : [];
+  let file = "manifest.json";
+  let manifest: Manifest;
+  let checkpoint: Checkpoint;
+  try {
+    manifest = readManifest(bundle.manifest);
+    const key = parseVkey(options.vkey ?? manifest.vkey);
+    if (options.vkey !== undefined && manifest.vkey !== options.vkey) throw new Malformed("the bundle of another key", "/vkey");
+    if (manifest.origin !== key.name) throw new Malformed("the origin is not the key's", "/origin");
+    file = "checkpoint";
+    checkpoint = await openCheckpoint(bundle.checkpoint, key, options.verify);
+    if (checkpoint.size !== manifest.to) throw new Malformed(`a tree of ${checkpoint.size}, but the manifest says ${manifest.to}`);
+  } catch (fault) {
+    return { exit: 3, problem: { file, reason: reasonOf(fault) }, ...nothing, notes };
+  }
+  const { origin, from, to } = manifest;
+  const checker = new EntryChecker({ log: origin, vkey: manifest.vkey, from, before: manifest.before });
+  const problem =
+    (await takeAll(checker, bundle.entries, manifest, options)) ?? checker.compare(checkpoint) ?? missing(checker, from, options);
+  if (from > 0) notes.push(`not checked: leaf 0, and what stands before leaf ${from}: ${linksBefore(checker.streamsBegunBefore)}`);
+  const result = { counts: checker.counts, word: checker.word, origin, from, to, notes };
+  return problem ? { exit: 3, problem, ...result } : { exit: 0, ...result };
+}
+
+/** The first problem of the lines. Reading stops at the end of the range. */
+async function takeAll(
+  checker: EntryChecker,
+  entries: Bundle["entries"],
+  { from, to }: Manifest,
+  { progress }: BundleOptions,
+): Promise<Problem | undefined> {
+  const file = "entries.jsonl";
+  for await (const { lines, ended } of linesOf(entries)) {
+    for (const line of lines) {
+      if (checker.size === to) return checker.problem ?? { file, reason: `more lines than the ${to - from} of the manifest` };
+      if (line === undefined) checker.skip("the line is not UTF-8");
+      else checker.takeLine(line);
+    }
+    if (!ended) return checker.problem ?? { leaf: checker.size - 1, file, reason: "the last line is not ended" };
+    progress?.(checker.size - from, to - from);
+  }
+  if (checker.size === to) return checker.problem;
+  return checker.problem ?? { file, reason: `${checker.size - from} lines, but the manifest says ${to - from}` };
+}
+
+function missing(checker: EntryChecker, from: number, { complete }: BundleOptions): Problem | undefined {
+  if (!complete) return undefined;
+  return from > 0 ? { file: "manifest.json", reason: `begins at leaf ${from}, though all was asked for` } : checker.firstWithheld;
+}
+
+function linksBefore(streams: number): string {
+  return `the first prev and id of ${streams} ${streams === 1 ? "stream" : "streams"}, and the ids directly after them of the same command`;
+}

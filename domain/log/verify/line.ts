@@ -1,0 +1,40 @@
+/** One line of `entries.jsonl` (§8). */
+import { Malformed, type Json } from "../canonical-json.ts";
+import { isObject, readPayload, type Payload, type Told } from "./payload.ts";
+
+export type Line = {
+  readonly entry: string;
+  /** Apart from the entry, so that chain and tree go on where only the payload is bad. Undefined when nothing is told. */
+  readonly payload: () => Payload | undefined;
+};
+
+const members = new Set(["data", "digests", "entry", "salts"]);
+
+/** Throws `Malformed`, here or when the payload is asked for. */
+export function readLine(line: string): Line {
+  let parsed: Json;
+  try {
+    parsed = JSON.parse(line) as Json;
+  } catch {
+    throw new Malformed("the line is not JSON");
+  }
+  if (!isObject(parsed) || typeof parsed["entry"] !== "string") throw new Malformed("the line holds no entry");
+  const { entry, ...told } = parsed as { entry: string };
+  return { entry, payload: () => payloadOf(line, entry, told) };
+}
+
+function payloadOf(line: string, entry: string, told: Readonly<Record<string, Json>>): Payload | undefined {
+  for (const [name, value] of Object.entries(told)) {
+    if (!members.has(name)) throw new Malformed("a member that lines do not have", `/${name}`);
+    if (!isObject(value)) throw new Malformed("not an object", `/${name}`);
+  }
+  const { data, salts, digests } = told as Told;
+  if ((data === undefined) !== (salts === undefined)) throw new Malformed("data and salts come together or not at all");
+  if (digests !== undefined && Object.keys(digests).length === 0) throw new Malformed("empty digests are left out", "/digests");
+  const payload = data || digests ? readPayload(told as Told) : undefined;
+  let text = `"entry":${JSON.stringify(entry)}`;
+  if (digests) text = `"digests":{${payload!.texts.digests}},${text}`;
+  if (data) text = `"data":{${payload!.texts.data}},${text},"salts":{${payload!.texts.salts}}`;
+  if (`{${text}}` !== line) throw new Malformed("the line is not canonical JSON");
+  return payload;
+}

@@ -1,0 +1,87 @@
+/** Receipts as a verifier reads them (C2SP tlog-proof with our `extra` line, §7). */
+import { Malformed, parseCanonical, type Json } from "../canonical-json.ts";
+import type { Entry } from "../entry.ts";
+import { fromB64, fromUtf8, sha256 } from "../hash.ts";
+import { reasonOf, type Problem } from "./checker.ts";
+import { readEntry } from "./entry.ts";
+import { openCheckpoint, parseDecimal, parseVkey, type Checkpoint, type VerifyEd25519 } from "./note.ts";
+import { assertDigest, assertName, commitmentOf, isObject, readDisclosure } from "./payload.ts";
+import { checkInclusion } from "./tree.ts";
+
+/** What a good receipt proves: this entry, at this place of this signed tree, with these fields. */
+export type Receipt = {
+  readonly entry: Entry;
+  readonly index: number;
+  readonly checkpoint: Checkpoint;
+  readonly shown: Readonly<Record<string, Json>>;
+  readonly withheld: readonly string[];
+};
+
+export type ReceiptResult =
+  | { readonly exit: 0; readonly receipt: Receipt; readonly notes: readonly string[] }
+  | { readonly exit: 3; readonly problem: Problem; readonly notes: readonly string[] };
+
+/** The key must come from the user: a receipt says nothing of whose log it is of. */
+export async function verifyReceipt(text: string, { vkey, verify }: { vkey: string; verify: VerifyEd25519 }): Promise<ReceiptResult> {
+  try {
+    return {
+      exit: 0,
+      receipt: await openReceipt(text, vkey, verify),
+      notes: ["not in a receipt: the stream's chain, the derivation of ids"],
+    };
+  } catch (fault) {
+    return { exit: 3, problem: { reason: reasonOf(fault) }, notes: [] };
+  }
+}
+
+async function openReceipt(text: string, vkey: string, verify: VerifyEd25519): Promise<Receipt> {
+  const end = text.indexOf("\n\n");
+  const [title, extra, indexLine, ...hashes] = text.slice(0, Math.max(end, 0)).split("\n");
+  if (title !== "c2sp.org/tlog-proof@v1") throw new Malformed("not a receipt");
+  const checkpoint = await openCheckpoint(text.slice(end + 2), parseVkey(vkey), verify);
+  const index = parseDecimal(after("index ", indexLine));
+  const path = hashes.map((line) => {
+    const hash = fromB64(line);
+    if (hash?.length !== 32) throw new Malformed("not a hash of the proof");
+    return hash;
+  });
+  const { entryText, shown, digests } = readExtra(after("extra ", extra));
+  const entry = readEntry(entryText, checkpoint.origin);
+  if (!checkInclusion(index, checkpoint.size, sha256(`\0${entryText}`), path, checkpoint.root)) {
+    throw new Malformed("the entry is not at this place of the signed tree");
+  }
+  const lines = [...digests].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, digest]) => `${name} ${digest}\n`);
+  if (commitmentOf(lines) !== entry.payload) throw new Malformed("the fields are not what the entry commits to");
+  const withheld = [...digests.keys()].filter((name) => !Object.hasOwn(shown, name));
+  return { entry, index, checkpoint, shown, withheld };
+}
+
+function after(word: string, line: string | undefined): string {
+  if (!line?.startsWith(word)) throw new Malformed(`a receipt without \`${word.trim()}\` in its place`);
+  return line.slice(word.length);
+}
+
+function readExtra(base64: string): { entryText: string; shown: Readonly<Record<string, Json>>; digests: ReadonlyMap<string, string> } {
+  const extra = parseCanonical(fromUtf8(fromB64(base64) ?? Uint8Array.of(255)) ?? "");
+  if (!isObject(extra) || Object.keys(extra).length !== 3) throw new Malformed("`extra` has exactly three members");
+  const { digests: withheld, disclosures, entry } = extra;
+  if (!isObject(withheld) || !Array.isArray(disclosures) || typeof entry !== "string")
+    throw new Malformed("a member of `extra` is missing");
+  const digests = new Map<string, string>();
+  const shown: Record<string, Json> = {};
+  let last = "";
+  for (const text of disclosures as readonly Json[]) {
+    const { name, value, digest } = readDisclosure(typeof text === "string" ? text : "");
+    if (name <= last) throw new Malformed("disclosures are in ascending order of name, no name twice");
+    last = name;
+    shown[name] = value;
+    digests.set(name, digest);
+  }
+  for (const [name, digest] of Object.entries(withheld)) {
+    assertName(name, `/digests/${name}`);
+    assertDigest(digest, `/digests/${name}`);
+    if (digests.has(name)) throw new Malformed("a field both shown and withheld", `/digests/${name}`);
+    digests.set(name, digest);
+  }
+  return { entryText: entry, shown, digests };
+}

@@ -1,0 +1,94 @@
+/** What a verifier remembers of everything that went before, in little memory. */
+
+/**
+ * A UUID as 8 characters of 16 bits. Trap: a piece cut out of a longer text keeps all of that text alive, so what is
+ * remembered must be text of its own.
+ */
+export function packUuid(uuid: string): string {
+  const word = (at: number) => (digit(uuid, at) << 12) | (digit(uuid, at + 1) << 8) | (digit(uuid, at + 2) << 4) | digit(uuid, at + 3);
+  return String.fromCharCode(word(0), word(4), word(9), word(14), word(19), word(24), word(28), word(32));
+}
+
+function digit(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  return code < 58 ? code - 48 : code - 87;
+}
+
+/** The same text, standing on its own. */
+export function ownText(text: string): string {
+  return JSON.parse(JSON.stringify(text)) as string;
+}
+
+/** A set of packed UUIDs. Many sets, because one holds at most 2^24. */
+export class SeenUuids {
+  private readonly sets = Array.from({ length: 256 }, () => new Set<string>());
+
+  /** Says whether it was new. */
+  add(packed: string): boolean {
+    const set = this.sets[packed.charCodeAt(7) & 255]!;
+    if (set.has(packed)) return false;
+    set.add(packed);
+    return true;
+  }
+}
+
+/** One text for equal texts. */
+export class Names {
+  private readonly names = new Map<string, string>();
+
+  one(name: string): string {
+    const known = this.names.get(name);
+    if (known !== undefined) return known;
+    const own = ownText(name);
+    this.names.set(own, own);
+    return own;
+  }
+}
+
+/** Which sealed payloads are declared erased: those all of whose keys are destroyed at a higher leaf index. */
+export class Erasures {
+  sealed = 0;
+  erased = 0;
+  /** How many payloads wait for exactly these keys to be destroyed, by the keys; and for each key the groups it stands in. */
+  private readonly waiting = new Map<string, number>();
+  private readonly groupsOf = new Map<string, Set<string>>();
+
+  addSealed(keys: readonly string[]): void {
+    this.sealed++;
+    this.wait([...new Set(keys)].sort().join(" "), 1);
+  }
+
+  destroy(key: string): void {
+    for (const group of this.groupsOf.get(key) ?? []) {
+      const count = this.waiting.get(group)!;
+      const left = group.split(" ").filter((other) => other !== key);
+      this.forget(group);
+      if (left.length > 0) {
+        this.wait(left.join(" "), count);
+      } else {
+        this.sealed -= count;
+        this.erased += count;
+      }
+    }
+  }
+
+  private wait(group: string, count: number): void {
+    const before = this.waiting.get(group);
+    this.waiting.set(group, (before ?? 0) + count);
+    if (before !== undefined) return;
+    for (const key of group.split(" ")) {
+      const groups = this.groupsOf.get(key);
+      if (groups) groups.add(group);
+      else this.groupsOf.set(key, new Set([group]));
+    }
+  }
+
+  private forget(group: string): void {
+    this.waiting.delete(group);
+    for (const key of group.split(" ")) {
+      const groups = this.groupsOf.get(key)!;
+      groups.delete(group);
+      if (groups.size === 0) this.groupsOf.delete(key);
+    }
+  }
+}
