@@ -3,7 +3,7 @@ import { hmac } from "@noble/hashes/hmac.js";
 import { sha1 as nobleSha1 } from "@noble/hashes/legacy.js";
 import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
 
-/** A hash of bytes, or of a text's UTF-8 bytes. */
+/** A hash of bytes, or of a text's UTF-8 bytes. Callers hand in well-formed text only: a lone surrogate has no UTF-8 form. */
 export type Hash = (input: Uint8Array | string) => Uint8Array;
 
 let sha256Now: Hash = (input) => nobleSha256(typeof input === "string" ? utf8(input) : input);

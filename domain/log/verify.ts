@@ -51,19 +51,21 @@ const nothing = {
 
 export async function verifyBundle(bundle: Bundle, options: BundleOptions): Promise<BundleResult> {
   const notes = options.vkey === undefined ? ["identity not checked: key taken from the bundle"] : [];
-  let file = "manifest.json";
+  let file: string | undefined = "manifest.json";
   let manifest: Manifest;
   let checkpoint: Checkpoint;
   try {
     manifest = readManifest(bundle.manifest);
+    if (options.vkey !== undefined) file = undefined;
     const key = parseVkey(options.vkey ?? manifest.vkey);
+    file = "manifest.json";
     if (options.vkey !== undefined && manifest.vkey !== options.vkey) throw new Malformed("the bundle of another key", "/vkey");
     if (manifest.origin !== key.name) throw new Malformed("the origin is not the key's", "/origin");
     file = "checkpoint";
     checkpoint = await openCheckpoint(bundle.checkpoint, key, options.verify);
     if (checkpoint.size !== manifest.to) throw new Malformed(`a tree of ${checkpoint.size}, but the manifest says ${manifest.to}`);
   } catch (fault) {
-    return { exit: 3, problem: { file, reason: reasonOf(fault) }, ...nothing, notes };
+    return { exit: 3, problem: { ...(file && { file }), reason: reasonOf(fault) }, ...nothing, notes };
   }
   const { origin, from, to } = manifest;
   const checker = new EntryChecker({ log: origin, vkey: manifest.vkey, from, before: manifest.before });

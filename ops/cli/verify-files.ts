@@ -1,0 +1,187 @@
+/** `minutebook verify DIR` and `minutebook verify FILE.tlog-proof`: what is in these files, and does it verify? */
+import { createReadStream } from "node:fs";
+import { open, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { fromUtf8 } from "../../domain/log/hash.ts";
+import { verifyBundle, verifyReceipt, type BundleResult, type Problem, type ReceiptResult } from "../../domain/log/verify.ts";
+import { useNodeHashes, verifyEd25519 } from "../crypto.ts";
+
+export type VerifyOptions = {
+  readonly vkey?: string | undefined;
+  readonly complete?: boolean | undefined;
+  /** Print the result as JSON instead of in words. */
+  readonly json?: boolean | undefined;
+};
+
+type Terminal = { readonly out: (text: string) => void; readonly err: (text: string) => void; readonly isTerminal: boolean };
+
+const terminal: Terminal = {
+  out: (text) => process.stdout.write(text),
+  err: (text) => process.stderr.write(text),
+  isTerminal: process.stderr.isTTY === true,
+};
+
+/** No honest file of these comes near: refused before it is read. */
+const smallFileBytesMax = 1_048_576;
+const receiptBytesMax = 16_777_216;
+const chunkBytes = 262_144;
+const redrawMs = 100;
+
+/** The exit status: 0 all good, 3 something does not verify, 2 usage. */
+export async function verifyPath(
+  path: string,
+  options: VerifyOptions = {},
+  { out, err, isTerminal }: Terminal = terminal,
+): Promise<0 | 2 | 3> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found) {
+    err(`There is no file or directory ${path}.\n`);
+    return 2;
+  }
+  useNodeHashes();
+  if (found.isDirectory()) {
+    const result = await verifyDirectory(path, options, isTerminal ? progressBar(err) : undefined);
+    if (isTerminal) err("\r\x1b[K");
+    out(options.json ? `${JSON.stringify(result)}\n` : bundleInWords(result));
+    return result.exit;
+  }
+  if (options.vkey === undefined) {
+    err("A receipt does not say whose it is: give the log's key with --vkey.\n");
+    return 2;
+  }
+  const result = await verifyFile(path, options.vkey);
+  out(options.json ? `${JSON.stringify(receiptAsJson(result))}\n` : receiptInWords(result));
+  return result.exit;
+}
+
+class Unreadable extends Error {
+  readonly problem: Problem;
+  constructor(problem: Problem) {
+    super(problem.reason);
+    this.problem = problem;
+  }
+}
+
+async function verifyDirectory(
+  directory: string,
+  options: VerifyOptions,
+  progress?: (checked: number, all: number) => void,
+): Promise<BundleResult> {
+  try {
+    const manifest = await readText(directory, "manifest.json", smallFileBytesMax);
+    const checkpoint = await readText(directory, "checkpoint", smallFileBytesMax);
+    const entries = chunksOf(directory, "entries.jsonl");
+    const { vkey, complete } = options;
+    return await verifyBundle({ manifest, checkpoint, entries }, { verify: verifyEd25519, vkey, complete, progress });
+  } catch (fault) {
+    if (!(fault instanceof Unreadable)) throw fault;
+    const counts = { verified: 0, withheld: 0, sealed: 0, declaredErased: 0, tampered: 0 };
+    return { exit: 3, problem: fault.problem, counts, word: { serversWord: 0, authHidden: 0 }, notes: [] };
+  }
+}
+
+async function verifyFile(path: string, vkey: string): Promise<ReceiptResult> {
+  try {
+    return await verifyReceipt(await readText("", path, receiptBytesMax), { vkey, verify: verifyEd25519 });
+  } catch (fault) {
+    if (!(fault instanceof Unreadable)) throw fault;
+    return { exit: 3, problem: fault.problem, notes: [] };
+  }
+}
+
+async function readText(directory: string, file: string, bytesMax: number): Promise<string> {
+  const bytes = await readAtMost(join(directory, file), bytesMax + 1).catch((fault: unknown) => {
+    throw unreadable(file, fault);
+  });
+  if (bytes.length > bytesMax) throw new Unreadable({ file, reason: `larger than ${bytesMax} bytes` });
+  const text = fromUtf8(bytes);
+  if (text === undefined) throw new Unreadable({ file, reason: "not UTF-8" });
+  return text;
+}
+
+async function readAtMost(path: string, bytesMax: number): Promise<Uint8Array> {
+  const chunks: Buffer[] = [];
+  const file = await open(path);
+  for await (const chunk of file.createReadStream({ end: bytesMax - 1 })) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+/** Entries are never in memory all at once. */
+async function* chunksOf(directory: string, file: string): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of createReadStream(join(directory, file), { highWaterMark: chunkBytes })) yield chunk as Buffer;
+  } catch (fault) {
+    throw unreadable(file, fault);
+  }
+}
+
+function unreadable(file: string, fault: unknown): Unreadable {
+  const { code } = fault as NodeJS.ErrnoException;
+  return new Unreadable({ file, reason: code === "ENOENT" ? "the file is missing" : `the file cannot be read (${code ?? String(fault)})` });
+}
+
+/** Rate and time left, drawn again at most ten times a second. */
+function progressBar(err: (text: string) => void): (checked: number, all: number) => void {
+  const begun = performance.now();
+  let drawn = begun;
+  return (checked, all) => {
+    const now = performance.now();
+    if (now - drawn < redrawMs) return;
+    drawn = now;
+    const rate = (checked * 1000) / (now - begun);
+    const filled = Math.round((checked / all) * 24);
+    const bar = "█".repeat(filled) + "░".repeat(24 - filled);
+    err(`\r\x1b[K${bar} ${count(checked)} of ${count(all)} · ${count(Math.round(rate))}/s · ${Math.ceil((all - checked) / rate)} s left`);
+  };
+}
+
+function bundleInWords({ exit, problem, counts, word, origin, from, to, notes }: BundleResult): string {
+  const classes: readonly (readonly [string, number])[] = [
+    ["verified", counts.verified],
+    ["sealed", counts.sealed],
+    ["declared erased", counts.declaredErased],
+    ["withheld", counts.withheld],
+    ["tampered", counts.tampered],
+  ];
+  const lines: string[] = [];
+  if (origin !== undefined) {
+    lines.push(`${origin}, leaves ${from} to ${to! - 1}`);
+    for (const [name, entries] of classes) lines.push(`  ${name.padEnd(16)}${count(entries).padStart(12)}`);
+    lines.push(
+      `  ${count(word.serversWord)} commands on the server's word, ${count(word.authHidden)} whose authorisation is sealed or withheld`,
+    );
+  }
+  lines.push(...notes.map((note) => `Note: ${note}.`), verdict(exit, problem));
+  return `${lines.join("\n")}\n`;
+}
+
+function receiptInWords(result: ReceiptResult): string {
+  if (result.exit === 3) return `${verdict(3, result.problem)}\n`;
+  const { entry, index, checkpoint, shown, withheld } = result.receipt;
+  const lines = [
+    `${entry.type} (version ${entry.sv}), recorded ${entry.at} by ${entry.by}`,
+    `stream ${entry.stream}, revision ${entry.rev}; leaf ${index} of ${checkpoint.size} of ${checkpoint.origin}`,
+    ...Object.entries(shown).map(([name, value]) => `  ${name} = ${JSON.stringify(value)}`),
+    ...(withheld.length > 0 ? [`  withheld: ${withheld.join(", ")}`] : []),
+    ...result.notes.map((note) => `Note: ${note}.`),
+    verdict(0),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function receiptAsJson(result: ReceiptResult): object {
+  if (result.exit === 3) return result;
+  const { checkpoint, ...receipt } = result.receipt;
+  return { ...result, receipt: { ...receipt, origin: checkpoint.origin, size: checkpoint.size } };
+}
+
+function verdict(exit: 0 | 3, problem?: Problem): string {
+  if (exit === 0) return "All of it verifies.";
+  const { leaf, stream, file, reason } = problem!;
+  const place = [leaf === undefined ? "" : `leaf ${leaf}`, stream === undefined ? "" : `stream ${stream}`, file ?? ""];
+  return `DOES NOT VERIFY: ${[...place.filter((part) => part !== ""), reason].join(" · ")}`;
+}
+
+function count(number: number): string {
+  return number.toLocaleString("en");
+}
