@@ -25,18 +25,24 @@ export function testFaults(source: Source): Fault[] {
 }
 
 function sleeps(node: Node): boolean {
-  if (node.type === "ImportDeclaration") return /^(node:)?timers\/promises$/.test(textOf(node["source"]) ?? "");
+  if (node.type === "ImportDeclaration") return importsSleep(node);
   if (node.type !== "NewExpression" || !isIdentifier(node["callee"], "Promise")) return false;
   const executor = (node["arguments"] as Node[])[0];
   const resolve = (executor?.["params"] as Node[] | undefined)?.[0];
   if (executor === undefined || !isIdentifier(resolve)) return false;
   let found = false;
   walk(executor, (inner) => {
-    if (inner.type !== "CallExpression" || !isIdentifier(inner["callee"], "setTimeout", "setImmediate")) return;
+    if (inner.type !== "CallExpression" || !isIdentifier(inner["callee"], "setTimeout")) return;
     const callback = (inner["arguments"] as Node[])[0];
     if (callback && (isIdentifier(callback, resolve.name) || onlyCalls(callback, resolve.name))) found = true;
   });
   return found;
+}
+
+/** `setImmediate` only lets others go first. */
+function importsSleep(node: Node): boolean {
+  if (!/^(node:)?timers\/promises$/.test(textOf(node["source"]) ?? "")) return false;
+  return (node["specifiers"] as Node[]).some((each) => !isIdentifier(each["imported"], "setImmediate"));
 }
 
 /** Whether a function does nothing but call `name`: a time limit that also says so is not a sleep. */
