@@ -9,7 +9,7 @@ process.stdin.on("end", () => process.exit(1)).resume();
 const job = JSON.parse(process.env["MINUTEBOOK_TEST_JOB"]!) as Job;
 const log = await openEventLog({
   eventStore: process.env["MINUTEBOOK_EVENT_STORE"]!,
-  databaseUrl: process.env["MINUTEBOOK_DATABASE_URL"] ?? "",
+  database: { connectionString: process.env["MINUTEBOOK_DATABASE_URL"] },
   origin,
   durability: "unchecked",
 });
