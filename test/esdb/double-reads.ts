@@ -24,10 +24,16 @@ class Answer {
   #left = Infinity;
   #then: () => void = () => {};
 
+  #resume = (): void => {};
+
   constructor(call: Call) {
     this.call = call;
-    call.on("cancelled", () => (this.open = false));
-    call.on("error", () => (this.open = false));
+    call.on("drain", () => this.#resume());
+    for (const ending of ["cancelled", "error", "close"])
+      call.on(ending, () => {
+        this.open = false;
+        this.#resume();
+      });
   }
 
   failAfter(records: number, then: () => void): void {
@@ -38,11 +44,7 @@ class Answer {
 
   async write(response: ReadResponse): Promise<void> {
     if (!this.open || this.call.write(response)) return;
-    await new Promise<void>((resolve) => {
-      this.call.once("drain", resolve);
-      this.call.once("cancelled", resolve);
-      this.call.once("close", resolve);
-    });
+    if (this.open) await new Promise<void>((resolve) => (this.#resume = resolve));
   }
 
   async record(record: Logged): Promise<void> {
