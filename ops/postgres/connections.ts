@@ -13,7 +13,7 @@ export function connectionsFor(server: Server, database = "minutebook"): Connect
   return {
     app: pool("minutebook_app"),
     rows: pool("minutebook_rows"),
-    auditor: { ...pool("minutebook_auditor"), options: readOnly },
+    auditor: { ...pool("minutebook_auditor"), options: `-c timezone=UTC ${readOnly}` },
     superuser: server.config(database),
   };
 }

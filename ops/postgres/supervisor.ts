@@ -173,15 +173,15 @@ function supervise(cluster: Cluster, options: Supervision, first: Postmaster, lo
 }
 
 function configFor({ state }: Cluster, { endpoint }: Postmaster, database: string, user: keyof HomeState["passwords"]): pg.ClientConfig {
-  // Trap: where it is left open, the driver takes ssl from PGSSLMODE.
-  return { ...endpoint, database, user, password: state.passwords[user], ssl: false };
+  // Trap: where they are left open, the driver takes them from the shell's PGSSLMODE and PGOPTIONS.
+  return { ...endpoint, database, user, password: state.passwords[user], ssl: false, options: "-c timezone=UTC" };
 }
 
 /** A socket's folder cannot stand where a URL has its host, so it is given as a parameter, as libpq and the driver read it. */
 function urlOf({ host, port, database, user, password }: pg.ClientConfig): string {
   const who = `${user}:${encodeURIComponent(String(password))}`;
   if (!host?.startsWith("/")) return `postgresql://${who}@${host}:${port}/${database}`;
-  return `postgresql://${who}@localhost:${port}/${database}?host=${encodeURIComponent(host)}`;
+  return `postgresql://${who}@localhost:${port}/${database}?host=${encodeURIComponent(host)}&sslmode=disable`;
 }
 
 /** What belongs to the whole cluster: the login roles with their passwords, and the database. */
