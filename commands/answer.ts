@@ -16,7 +16,8 @@ export type Accepted = {
   /** Ids of what the command created, by name. */
   readonly created: Readonly<Record<string, string>>;
 };
-export type Refused = { readonly kind: "refused"; readonly problem: Problem };
+/** `created` names what would have been made. */
+export type Refused = { readonly kind: "refused"; readonly problem: Problem; readonly created?: Accepted["created"] };
 export type Answer = Accepted | Refused;
 
 export const refused = (problem: Problem): Refused => ({ kind: "refused", problem });

@@ -6,7 +6,7 @@ import { commandId, commandNamespace, madeId, streamPart } from "../domain/log/i
 import { mayAct, membership, roles } from "../domain/membership.ts";
 import { type Problem, problem } from "../domain/problem.ts";
 import { type Answer, keyReused, refused } from "./answer.ts";
-import { type Pending, StreamQueues } from "./queue.ts";
+import { createdBy, type Pending, StreamQueues } from "./queue.ts";
 import type { Exposed } from "./expose.ts";
 import { States } from "./states.ts";
 import type { World } from "./world.ts";
@@ -55,7 +55,9 @@ export class CommandHandler {
     if (this.#inFlight >= inFlightMax) return refused(problem("OVERLOADED", `${inFlightMax} commands are under way; send again shortly`));
     this.#inFlight++;
     try {
-      return await this.#take(request, false);
+      const answer = await this.#take(request, false);
+      if (answer.kind === "accepted" || request.caller.kind === "guest") return answer;
+      return { ...answer, created: createdBy(request.command, this.#callOf(request, request.caller.id)) };
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
       return refused(problem("UNAVAILABLE", error.message, { retryAfterSeconds: error.retryAfterSeconds }));

@@ -11,8 +11,9 @@ import {
 import { type Appended, type Conflict, type Position, type Sealed, Unavailable } from "../domain/log/event-log.ts";
 import { type Problem, problem, refusal } from "../domain/problem.ts";
 import { type NewEvent } from "../event-schemas/declare.ts";
-import { accepted, type Answer, askedTheSame, keyReused, refused } from "./answer.ts";
+import { accepted, type Accepted, type Answer, askedTheSame, keyReused, refused } from "./answer.ts";
 import { type Asked, type Decided, inputHash, subjectsOf, writeEntries } from "./entries.ts";
+import type { Exposed } from "./expose.ts";
 import type { Request } from "./handle.ts";
 import type { Done, Folded, States } from "./states.ts";
 import type { World } from "./world.ts";
@@ -92,7 +93,8 @@ export class StreamQueues {
     let open = batch;
     for (let tries = 0; open.length > 0; tries++) {
       const { decider } = open[0]!.request.command;
-      const base = await this.#states.get(decider.stream, open[0]!.key);
+      // A copy: the follower may move the state while this round is being decided, and then the append is a conflict.
+      const base = { ...(await this.#states.get(decider.stream, open[0]!.key)) };
       const round = await this.#decideAll(open, base);
       open = round.later;
       if (round.decided.length === 0) continue;
@@ -131,7 +133,7 @@ export class StreamQueues {
     let bytes = 0;
     for (const queued of open) {
       const { cmd } = queued.call;
-      const done = base.commands.get(cmd);
+      const done = base.commands.get(cmd) ?? (await this.#beyondTheWindow(queued, base));
       if (done) {
         void this.#replay(queued, done).then(queued.resolve, queued.fail);
         continue;
@@ -158,7 +160,7 @@ export class StreamQueues {
   async #decide(pending: Pending, state: unknown, base: Folded): Promise<{ problem: Problem } | { decided: Decided; state: unknown }> {
     const { request, call, key } = pending;
     const { command } = request;
-    const early = await this.#refusesBeforehand(pending, base);
+    const early = this.#refusesBeforehand(pending, base);
     if (early) return { problem: early };
     const decider: Decider = command.decider;
     const names = Object.keys(decider.reads);
@@ -181,15 +183,18 @@ export class StreamQueues {
     };
   }
 
-  async #refusesBeforehand({ request, call, stream }: Pending, base: Folded): Promise<Problem | undefined> {
+  /** A stream with a long past remembers its latest commands only; an index of rows knows the others, once it has come as far as the memory reaches back. */
+  async #beyondTheWindow({ call, stream }: Queued, base: Folded): Promise<Done | undefined> {
+    if (base.windowFrom === undefined) return undefined;
+    const { found, upTo } = await this.#world.seen(call.cmd);
+    if (found?.stream === stream) return found;
+    if (upTo === undefined || upTo < base.windowFrom)
+      throw new Unavailable("the index of commands is too far behind to tell a repeat from a new command");
+    return undefined;
+  }
+
+  #refusesBeforehand({ request, stream }: Pending, base: Folded): Problem | undefined {
     const { notAfter, baseRevision } = request;
-    if (base.windowFrom !== undefined) {
-      const { stream: found, upTo } = await this.#world.seen(call.cmd);
-      if (found !== undefined && found !== stream) return keyReused(request.key);
-      if (upTo === undefined || upTo < base.windowFrom)
-        throw new Unavailable("the index of commands has not come far enough to tell a repeat from a new command");
-      if (found !== undefined) return problem("KEY_REUSED", "This key was used long ago; its first answer is in the log");
-    }
     if (notAfter !== undefined && this.#world.now() >= notAfter)
       return problem("COMMAND_EXPIRED", `The command was not to be carried out at or after ${notAfter}`);
     if (baseRevision !== undefined && baseRevision !== base.revision)
@@ -217,17 +222,19 @@ export class StreamQueues {
     const { commands } = await this.#states.get(request.command.decider.stream, key);
     const { position } = commands.get(call.cmd)!;
     const fenced = await this.#aboveTheFence(queued, position);
-    queued.resolve(fenced ? refused(fenced) : accepted(stream, position, own, createdBy(queued), false));
+    queued.resolve(fenced ? refused(fenced) : accepted(stream, position, own, createdBy(request.command, call), false));
   }
 
   async #replay(queued: Queued, done: Done): Promise<Answer> {
-    const { request, stream } = queued;
-    const entries = (await this.#world.log.read(stream, done.revision)).slice(0, done.count);
+    const { request, call, stream } = queued;
+    const onwards = await this.#world.log.read(stream, done.revision);
+    const end = onwards.findIndex(({ entry }) => entry.cmd !== call.cmd);
+    const entries = end < 0 ? onwards : onwards.slice(0, end);
     const isSame = await askedTheSame(this.#world, entries[0]!, request.command.path, inputHash(request.input));
     if (!isSame) return refused(keyReused(request.key));
     await this.#states.passed(done.position);
     const fenced = await this.#aboveTheFence(queued, done.position);
-    return fenced ? refused(fenced) : accepted(stream, done.position, entries, createdBy(queued), true);
+    return fenced ? refused(fenced) : accepted(stream, done.position, entries, createdBy(request.command, call), true);
   }
 
   /** Accepted means counted: whoever says so has seen the log up to the event's own place, and nothing there that shuts it out. */
@@ -268,4 +275,5 @@ function evolved(
   return events.reduce((folded, { type, data }) => stream.evolve[type]!(folded, data as never, happened), state);
 }
 
-const createdBy = ({ request, call }: Pending) => request.command.decider.creates?.[request.command.name]?.(call) ?? {};
+/** The ids of what a command makes, by name. */
+export const createdBy = ({ decider, name }: Exposed, call: Call): Accepted["created"] => decider.creates?.[name]?.(call) ?? {};

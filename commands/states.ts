@@ -2,8 +2,8 @@ import { type AnyStream, streamName } from "../domain/decider.ts";
 import { type EventLog, type Place, type Placed, type Position, type Recorded, Unavailable } from "../domain/log/event-log.ts";
 import { readEvent } from "../event-schemas/catalogue.ts";
 
-/** Where the entries of one command stand in their stream, and the position of the last. */
-export type Done = { readonly revision: number; readonly count: number; readonly position: Position };
+/** Where the first entry of a command stands in its stream, and the position of its last. */
+export type Done = { readonly revision: number; readonly position: Position };
 
 /** A stream folded up to a revision (-1: it is empty), with what the next append and the next repeat of a command need to know. */
 export type Folded = {
@@ -22,6 +22,8 @@ export type Folded = {
 
 const commandsMax = 10_000;
 const recentMax = 100_000;
+const sweepMs = 1_000;
+const sweepsMax = 10;
 const staleReadMs = 20;
 const staleReadsMax = 250;
 
@@ -37,7 +39,7 @@ export class States {
   readonly #loading = new Map<string, Promise<Folded>>();
   readonly #revisions = new Recent<string, number>(recentMax);
   readonly #commandStreams = new Recent<string, string>(recentMax);
-  #waiting: { position: Position; resolve: () => void }[] = [];
+  #waiting: { position: Position; resolve: () => void; fail: (why: Unavailable) => void; sweeps: number }[] = [];
   #bytes = 0;
   #seen: Place | undefined;
 
@@ -61,10 +63,22 @@ export class States {
     return underWay;
   }
 
-  /** Resolves when every entry up to and with this position has been applied to the cached states. */
+  /** Resolves when every entry up to and with this position has been applied to the cached states; throws `Unavailable` after some 10 s. */
   passed(position: Position): Promise<void> {
     if (this.#seen && this.#seen.position >= position) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push({ position, resolve }));
+    if (this.#waiting.length === 0) void this.#sweep();
+    return new Promise((resolve, fail) => this.#waiting.push({ position, resolve, fail, sweeps: 0 }));
+  }
+
+  /** One timer for all that wait: most waits are over before it rings. */
+  async #sweep(): Promise<void> {
+    do {
+      await this.#wait(sweepMs);
+      for (const waiting of this.#waiting) waiting.sweeps++;
+      for (const { fail, position } of this.#waiting.filter(({ sweeps }) => sweeps > sweepsMax))
+        fail(new Unavailable(`the log has not shown position ${position} yet`, "unknown"));
+      this.#waiting = this.#waiting.filter(({ sweeps }) => sweeps <= sweepsMax);
+    } while (this.#waiting.length > 0);
   }
 
   /** Lets go of a state that turned out not to be the stream's own. */
@@ -149,7 +163,7 @@ function advance(folded: Folded, { entry, hash, data, position, text }: Recorded
   folded.at = at;
   folded.bytes += 2 * text.length;
   const done = folded.commands.get(cmd);
-  folded.commands.set(cmd, { revision: done?.revision ?? rev, count: (done?.count ?? 0) + 1, position });
+  folded.commands.set(cmd, { revision: done?.revision ?? rev, position });
   if (folded.commands.size <= commandsMax) return;
   folded.commands.delete(folded.commands.keys().next().value!);
   folded.windowFrom = folded.commands.values().next().value!.position;

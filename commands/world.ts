@@ -31,5 +31,10 @@ export type SubjectKeys = {
 /** Answers a question exactly as of the first `size` entries; throws `Unavailable` naming the projection when rows do not get that far in time. */
 export type Facts = (question: Question, at: { readonly size: number; readonly at: string }) => Promise<unknown>;
 
-/** The index of command ids beyond what a stream's own state remembers. `upTo` is how far it has come; undefined at the beginning. */
-export type CommandsSeen = (command: string) => Promise<{ readonly stream?: string; readonly upTo?: Position }>;
+/** The index of command ids beyond what a stream's own state remembers: where a command's first entry stands, and how far the index has come. */
+export type CommandsSeen = (
+  command: string,
+) => Promise<{
+  readonly found?: { readonly stream: string; readonly revision: number; readonly position: Position };
+  readonly upTo?: Position;
+}>;

@@ -1,0 +1,160 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { z } from "zod";
+
+const processRoles = ["api", "projector", "policies", "timers", "deliverer", "signer"] as const;
+export type ProcessRole = (typeof processRoles)[number];
+
+type Setting = { readonly schema: z.ZodType; readonly about: string; readonly secret?: true };
+
+const key32 = z.base64url().refine((text) => Buffer.from(text, "base64url").length === 32, "is not 32 bytes in base64url");
+const origin = z.url({ protocol: /^https?$/ });
+
+/** Every setting there is: an environment variable, or the same name with `_FILE` for a file that holds it. */
+export const settings = {
+  MINUTEBOOK_HOME: { schema: z.string().min(1).default("./.minutebook"), about: "Where data, keys and the embedded database lie." },
+  MINUTEBOOK_PORT: {
+    schema: z.coerce.number().int().min(1).max(65_535).default(4100),
+    about: "The port on 127.0.0.1; the next free one below 32768 when it is taken.",
+  },
+  MINUTEBOOK_HOST: { schema: z.string().min(1).default("127.0.0.1"), about: "The address to listen on." },
+  MINUTEBOOK_PUBLIC_ORIGIN: {
+    schema: origin.optional(),
+    about: "How the world reaches this instance, such as https://minutes.example.org.",
+  },
+  MINUTEBOOK_LOG_ORIGIN: {
+    schema: z
+      .string()
+      .regex(/^[\x21-\x7e]{1,255}$/)
+      .refine((text) => !/[+"\\]/.test(text), 'holds + " or \\')
+      .optional(),
+    about: "The log's name; fixed for ever when the log opens.",
+  },
+  MINUTEBOOK_DATABASE_URL: {
+    schema: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+    about: "A Postgres of your own; the embedded one when absent.",
+    secret: true,
+  },
+  MINUTEBOOK_EVENT_STORE: {
+    schema: z
+      .string()
+      .regex(/^(postgres|esdb(\+discover)?:\/\/.+)$/)
+      .default("postgres"),
+    about: "`postgres`, or esdb://… for EventStoreDB.",
+    secret: true,
+  },
+  MINUTEBOOK_ROLES: {
+    schema: z
+      .string()
+      .default(processRoles.join(","))
+      .transform((text) => text.split(",").map((role) => role.trim()))
+      .pipe(z.array(z.enum(processRoles)).min(1)),
+    about: `What this process does, of ${processRoles.join(", ")}.`,
+  },
+  MINUTEBOOK_SIGNING_KEY: {
+    schema: key32.optional(),
+    about: "The log's Ed25519 seed, 32 bytes in base64url; made and kept under MINUTEBOOK_HOME when absent.",
+    secret: true,
+  },
+  MINUTEBOOK_MASTER_KEY: {
+    schema: key32.optional(),
+    about: "Wraps subject keys and the instance key; made and kept under MINUTEBOOK_HOME when absent.",
+    secret: true,
+  },
+  MINUTEBOOK_INSTANCE_KEY: {
+    schema: key32.optional(),
+    about: "Names guessable parts of streams; for several nodes that start at once. Else drawn and kept, wrapped, in the database.",
+    secret: true,
+  },
+  MINUTEBOOK_PRODUCTION: {
+    schema: z
+      .enum(["true", "false"])
+      .default("false")
+      .transform((text) => text === "true"),
+    about: "Refuses development keys and the development token issuer.",
+  },
+  MINUTEBOOK_LOG_LEVEL: {
+    schema: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
+    about: "How much is written to the log of the program.",
+  },
+} as const satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof settings;
+type Values = { readonly [N in SettingName]: z.output<(typeof settings)[N]["schema"]> };
+
+export type Config = {
+  readonly home: string;
+  readonly port: number;
+  readonly host: string;
+  readonly publicOrigin: string | undefined;
+  readonly logOrigin: string | undefined;
+  readonly databaseUrl: string | undefined;
+  readonly eventStore: string;
+  readonly roles: readonly ProcessRole[];
+  readonly signingKey: string | undefined;
+  readonly masterKey: string | undefined;
+  readonly instanceKey: string | undefined;
+  readonly production: boolean;
+  readonly logLevel: string;
+};
+
+/** A setting that cannot be used: exit status 5. */
+export class BadConfiguration extends Error {}
+
+/** Where a setting's value came from, for `minutebook config`. */
+export type Sourced = {
+  readonly name: SettingName;
+  readonly value: unknown;
+  readonly from: "default" | "environment" | `file ${string}`;
+  readonly secret: boolean;
+  readonly about: string;
+};
+
+/** Reads and checks every setting at once; throws `BadConfiguration` that names each wrong one. */
+export function readConfig(env: NodeJS.ProcessEnv): { readonly config: Config; readonly sources: readonly Sourced[] } {
+  const faults: string[] = [];
+  for (const name of Object.keys(env)) {
+    if (name.startsWith("MINUTEBOOK_") && !name.startsWith("MINUTEBOOK_TEST_") && !Object.hasOwn(settings, name.replace(/_FILE$/, "")))
+      faults.push(`${name} is not a setting`);
+  }
+  const sources = Object.entries<Setting>(settings).map(([name, { schema, secret, about }]): Sourced => {
+    const { raw, from } = rawOf(env, name, faults);
+    const read = schema.safeParse(raw);
+    if (!read.success) faults.push(`${name} ${read.error.issues[0]!.message}`);
+    return { name: name as SettingName, value: read.data, from, secret: secret ?? false, about };
+  });
+  if (faults.length > 0) throw new BadConfiguration(faults.join("\n"));
+  return { config: configOf(Object.fromEntries(sources.map(({ name, value }) => [name, value])) as Values), sources };
+}
+
+function rawOf(env: NodeJS.ProcessEnv, name: string, faults: string[]): { raw: string | undefined; from: Sourced["from"] } {
+  const file = env[`${name}_FILE`];
+  // An empty variable is how many supervisors say "not set".
+  if (env[name] !== undefined && env[name] !== "") {
+    if (file) faults.push(`${name} and ${name}_FILE are both set`);
+    return { raw: env[name], from: "environment" };
+  }
+  if (!file) return { raw: undefined, from: "default" };
+  try {
+    return { raw: readFileSync(file, "utf8").trim(), from: `file ${file}` };
+  } catch (error) {
+    faults.push(`${name}_FILE: ${(error as Error).message}`);
+    return { raw: undefined, from: `file ${file}` };
+  }
+}
+
+const configOf = (values: Values): Config => ({
+  home: resolve(values.MINUTEBOOK_HOME),
+  port: values.MINUTEBOOK_PORT,
+  host: values.MINUTEBOOK_HOST,
+  publicOrigin: values.MINUTEBOOK_PUBLIC_ORIGIN,
+  logOrigin: values.MINUTEBOOK_LOG_ORIGIN,
+  databaseUrl: values.MINUTEBOOK_DATABASE_URL,
+  eventStore: values.MINUTEBOOK_EVENT_STORE,
+  roles: values.MINUTEBOOK_ROLES,
+  signingKey: values.MINUTEBOOK_SIGNING_KEY,
+  masterKey: values.MINUTEBOOK_MASTER_KEY,
+  instanceKey: values.MINUTEBOOK_INSTANCE_KEY,
+  production: values.MINUTEBOOK_PRODUCTION,
+  logLevel: values.MINUTEBOOK_LOG_LEVEL,
+});
