@@ -1,7 +1,7 @@
 /** Node's own cryptography where the domain is handed some: Ed25519, AES-256-GCM, and faster equals of its hashes. */
 import { createCipheriv, createDecipheriv, createPrivateKey, createPublicKey, hash, sign, verify, type KeyObject } from "node:crypto";
 import type { SignEd25519 } from "../domain/log/checkpoint.ts";
-import { useSha1, useSha256 } from "../domain/log/hash.ts";
+import { useB64uText, useSha1, useSha256 } from "../domain/log/hash.ts";
 import type { VerifyEd25519 } from "../domain/log/note.ts";
 import type { Cipher } from "../domain/log/sealed.ts";
 
@@ -50,8 +50,19 @@ export function signEd25519(seed: Uint8Array): { readonly publicKey: Uint8Array;
   return { publicKey: Uint8Array.from(publicKey), sign: (message) => sign(null, message, key) };
 }
 
-/** Called once at the start of a process: the domain's hashes are then Node's, which is about twice as fast. */
+/** Called once at the start of a process: the domain's hashes are then Node's, which is several times as fast. */
 export function useNodeHashes(): void {
-  useSha256((input) => hash("sha256", input, "buffer"));
-  useSha1((input) => hash("sha1", input, "buffer"));
+  // Why not "buffer": a text of one-byte characters comes back in a third of the time.
+  useSha256(
+    (input) => fromLatin1(hash("sha256", input, "binary")),
+    (input) => hash("sha256", input, "base64url"),
+  );
+  useSha1((input) => hash("sha1", input, "hex"));
+  useB64uText((text) => Buffer.from(text).toString("base64url"));
+}
+
+function fromLatin1(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  return bytes;
 }

@@ -5,51 +5,74 @@ import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
 
 /** A hash of bytes, or of a text's UTF-8 bytes. Callers hand in well-formed text only: a lone surrogate has no UTF-8 form. */
 export type Hash = (input: Uint8Array | string) => Uint8Array;
+/** The same as text. */
+export type TextHash = (input: Uint8Array | string) => string;
 
-let sha256Now: Hash = (input) => nobleSha256(typeof input === "string" ? utf8(input) : input);
-let sha1Now: Hash = (input) => nobleSha1(typeof input === "string" ? utf8(input) : input);
+let sha256Now: Hash = (input) => nobleSha256(bytesOf(input));
+let digestNow: TextHash = (input) => b64u(nobleSha256(bytesOf(input)));
+let sha1HexNow: TextHash = (input) => hex(nobleSha1(bytesOf(input)));
+let b64uTextNow = (text: string): string => b64u(utf8(text));
 
-export function useSha256(hash: Hash): void {
+/** SHA-256, and the same as b64u: most digests of the format are only ever text. */
+export function useSha256(hash: Hash, digest: TextHash = (input) => b64u(hash(input))): void {
   sha256Now = hash;
+  digestNow = digest;
 }
 
-export function useSha1(hash: Hash): void {
-  sha1Now = hash;
+/** SHA-1 as lower-case hex, for UUIDs of version 5. */
+export function useSha1(hexOfSha1: TextHash): void {
+  sha1HexNow = hexOfSha1;
+}
+
+/** base64url without padding of a text's UTF-8 bytes. */
+export function useB64uText(encode: (text: string) => string): void {
+  b64uTextNow = encode;
 }
 
 export function sha256(input: Uint8Array | string): Uint8Array {
   return sha256Now(input);
 }
 
+/** `b64u(sha256(input))` */
+export function digest(input: Uint8Array | string): string {
+  return digestNow(input);
+}
+
+/** `b64u(utf8(text))` */
+export function b64uText(text: string): string {
+  return b64uTextNow(text);
+}
+
+function bytesOf(input: Uint8Array | string): Uint8Array {
+  return typeof input === "string" ? utf8(input) : input;
+}
+
 export function hmacSha256(key: Uint8Array, message: Uint8Array | string): Uint8Array {
   return hmac(nobleSha256, key, typeof message === "string" ? utf8(message) : message);
 }
 
-/** RFC 9562 version 5, lower case. The namespace is a UUID. */
+/** RFC 9562 version 5, lower case. The namespace is a UUID in lower case. */
 export function uuidV5(namespace: string, name: string): string {
   const space = fromHex(namespace.replaceAll("-", ""));
   if (space?.length !== 16) throw new RangeError("the namespace is not a UUID");
-  const digest = sha1Now(concat(space, utf8(name)));
-  return uuidText(digest, 5);
+  return uuidText(sha1HexNow(concat(space, utf8(name))), "5");
 }
 
-/** The first 16 bytes as a UUID with this version and the variant bits `10`. */
-export function uuidText(bytes: Uint8Array, version: number): string {
-  const text = hexOf[bytes[0]!]! + hexOf[bytes[1]!] + hexOf[bytes[2]!] + hexOf[bytes[3]!] + "-" + hexOf[bytes[4]!] + hexOf[bytes[5]!] + "-";
-  const middle =
-    hexOf[(version << 4) | (bytes[6]! & 15)]! + hexOf[bytes[7]!] + "-" + hexOf[128 | (bytes[8]! & 63)] + hexOf[bytes[9]!] + "-";
-  let end = "";
-  for (let at = 10; at < 16; at++) end += hexOf[bytes[at]!];
-  return text + middle + end;
+/** The first 16 bytes, given in hex, as a UUID with this version and the variant bits `10`. */
+export function uuidText(digits: string, version: string): string {
+  const variant = "89ab"[Number.parseInt(digits[16]!, 16) & 3]!;
+  const head = `${digits.slice(0, 8)}-${digits.slice(8, 12)}-${version}${digits.slice(13, 16)}`;
+  return `${head}-${variant}${digits.slice(17, 20)}-${digits.slice(20, 32)}`;
 }
+
+/** Filled anew for each node: hashing is synchronous. */
+const nodeBytes = new Uint8Array(65).fill(1);
 
 /** An inner node of the tree (RFC 6962 §2.1). */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(65);
-  bytes[0] = 1;
-  bytes.set(left, 1);
-  bytes.set(right, 33);
-  return sha256Now(bytes);
+  nodeBytes.set(left, 1);
+  nodeBytes.set(right, 33);
+  return sha256Now(nodeBytes);
 }
 
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
@@ -144,9 +167,11 @@ export function hex(bytes: Uint8Array): string {
   return text;
 }
 
+const lowerHex = /^[0-9a-f]*$/;
+
 /** Lower case only; undefined for anything else. */
 export function fromHex(text: string): Uint8Array | undefined {
-  if (text.length % 2 !== 0 || !/^[0-9a-f]*$/.test(text)) return undefined;
+  if (text.length % 2 !== 0 || !lowerHex.test(text)) return undefined;
   const bytes = new Uint8Array(text.length / 2);
   for (let at = 0; at < bytes.length; at++) bytes[at] = (hexDigit(text, 2 * at) << 4) | hexDigit(text, 2 * at + 1);
   return bytes;
@@ -177,6 +202,16 @@ export function b64u(bytes: Uint8Array): string {
 export function fromB64u(text: string): Uint8Array | undefined {
   return decode64(text, urlValues);
 }
+
+/** How many bytes a canonical text stands for, without decoding it; undefined where `fromB64u` is. */
+export function lengthOfB64u(text: string): number | undefined {
+  const rest = text.length % 4;
+  if (rest === 1 || !urlText.test(text)) return undefined;
+  const spare = rest === 0 ? 0 : urlValues[text.charCodeAt(text.length - 1)]! & (rest === 2 ? 15 : 3);
+  return spare === 0 ? (text.length * 3) >> 2 : undefined;
+}
+
+const urlText = /^[A-Za-z0-9_-]*$/;
 
 /** Standard base64 with padding (RFC 4648 §4). */
 export function b64(bytes: Uint8Array): string {

@@ -1,5 +1,5 @@
 /** How every id of the format is derived (§2, §3 and §6 of the log format). */
-import { b64u, hmacSha256, sha256, uuidText, uuidV5 } from "./hash.ts";
+import { b64u, hex, hmacSha256, sha256, uuidText, uuidV5 } from "./hash.ts";
 
 const urlNamespace = "6ba7b811-9dad-11d1-80b4-00c04fd430c8";
 
@@ -45,7 +45,7 @@ export function unlinkedKey(instanceKey: Uint8Array, key: string): string {
 
 /** The event id given to EventStoreDB: the same bytes have the same id, other bytes another one. */
 export function storeId(entryHash: Uint8Array): string {
-  return uuidText(entryHash, 8);
+  return uuidText(hex(entryHash.subarray(0, 16)), "8");
 }
 
 /** What `prev` names in the first entry of a stream. */

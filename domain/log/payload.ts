@@ -1,6 +1,6 @@
 /** The commitment to an event's data, field by field, in the form of SD-JWT disclosures (RFC 9901, §4 of the log format). */
 import { Malformed, canonical, valueDepthMax, type Json, type JsonObject } from "./canonical-json.ts";
-import { b64u, fromB64u, sha256, utf8 } from "./hash.ts";
+import { b64uText, digest, fromB64u } from "./hash.ts";
 import { hasMemberSealed, isSealed } from "./sealed.ts";
 
 export { readDisclosure } from "./verify/payload.ts";
@@ -9,18 +9,18 @@ const fieldName = /^(?:[A-Za-z][A-Za-z0-9_]{0,63}|\.command|\.auth)$/;
 
 /** What is shown to somebody so that they can check one field: `b64u(JCS([salt, name, value]))`. The salt is b64u of 16 bytes. */
 export function disclosure(salt: string, name: string, value: Json): string {
-  return b64u(utf8(`["${salt}","${name}",${canonical(value, valueDepthMax)}]`));
+  return b64uText(`["${salt}","${name}",${canonical(value, valueDepthMax)}]`);
 }
 
 export function fieldDigest(salt: string, name: string, value: Json): string {
-  return b64u(sha256(disclosure(salt, name, value)));
+  return digest(disclosure(salt, name, value));
 }
 
 /** From each field's digest, in any order; names are ASCII, so text order is byte order. */
 export function payloadCommitment(digests: Readonly<Record<string, string>>): string {
   let text = "minutebook/payload/v1\n";
   for (const name of Object.keys(digests).sort()) text += `${name} ${digests[name]}\n`;
-  return b64u(sha256(text));
+  return digest(text);
 }
 
 /** Commits to data in its stored form. Every field has a salt of its own. Throws `Malformed` on what the format refuses. */

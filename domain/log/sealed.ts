@@ -1,6 +1,6 @@
 /** Personal fields as they are stored: sealed under a subject's key, so that destroying the key changes no hash (§4). */
 import { Malformed, canonical, parseCanonical, valueDepthMax, type Json, type JsonObject } from "./canonical-json.ts";
-import { b64u, concat, fromB64u, fromUtf8, sha256, utf8 } from "./hash.ts";
+import { b64u, concat, fromB64u, fromUtf8, lengthOfB64u, sha256, utf8 } from "./hash.ts";
 
 /** AES-256-GCM, handed in. Sealed bytes are the ciphertext followed by its 16-byte tag. */
 export type Cipher = {
@@ -66,8 +66,8 @@ export function isSealed(value: Json | undefined): value is SealedField {
   if (!hasMemberSealed(value)) return false;
   const { key, sealed } = value;
   if (Object.keys(value).length !== 2 || typeof key !== "string" || typeof sealed !== "string") return false;
-  const bytes = fromB64u(sealed)?.length ?? 0;
-  return fromB64u(key)?.length === keyBytes && bytes > nonceBytes + tagBytes && (bytes - nonceBytes - tagBytes) % block === 0;
+  const bytes = lengthOfB64u(sealed) ?? 0;
+  return lengthOfB64u(key) === keyBytes && bytes > nonceBytes + tagBytes && (bytes - nonceBytes - tagBytes) % block === 0;
 }
 
 /** Such a value is a sealed field or nothing that the format allows. */

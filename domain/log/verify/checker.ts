@@ -1,7 +1,7 @@
 /** Checks entries one after another, from a bundle's lines or from a running instance's rows, and counts what it finds (§8). */
 import { Malformed, type JsonObject } from "../canonical-json.ts";
 import type { Entry } from "../entry.ts";
-import { equalBytes, sha256 } from "../hash.ts";
+import { digest, equalBytes, fromB64u, sha256 } from "../hash.ts";
 import { readEntry } from "./entry.ts";
 import { readLine } from "./line.ts";
 import type { Checkpoint } from "./note.ts";
@@ -109,9 +109,10 @@ export class EntryChecker {
     } catch (fault) {
       return this.skip(`the entry does not verify: ${reasonOf(fault)}`);
     }
-    const hash = sha256(`\0${text}`);
+    const link = digest(`\0${text}`);
+    const hash = fromB64u(link)!;
     this.tree.append(hash);
-    const { fault, first } = this.places.take(entry, leaf, hash);
+    const { fault, first } = this.places.take(entry, leaf, link);
     if (fault !== undefined) return this.tamper({ leaf, stream: entry.stream, reason: fault });
     if (storedHash && !equalBytes(storedHash, hash)) {
       return this.tamper({ leaf, stream: entry.stream, reason: "the hash stored beside the entry is not its hash" });

@@ -1,6 +1,6 @@
 /** Payloads as a verifier reads them: disclosures, digests, sealed forms and the fields of the format (§4, §5). */
 import { Malformed, canonical, parseCanonical, sortedKeys, valueDepthMax, type Json, type JsonObject } from "../canonical-json.ts";
-import { b64u, fromB64u, fromUtf8, sha256, utf8 } from "../hash.ts";
+import { b64uText, digest, fromB64u, fromUtf8, lengthOfB64u } from "../hash.ts";
 
 const fieldName = /^(?:[A-Za-z][A-Za-z0-9_]{0,63}|\.command|\.auth)$/;
 const saltForm = /^[A-Za-z0-9_-]{21}[AQgw]$/;
@@ -21,7 +21,7 @@ export function readDisclosure(text: string): Disclosure {
   assertSalt(salt, "/0");
   assertName(name, "/1");
   sealedUnder(name, value, "/2");
-  return { salt, name, value, digest: b64u(sha256(text)) };
+  return { salt, name, value, digest: digest(text) };
 }
 
 /** What a line or a row tells of an event's data. `data` and `salts` come together or not at all. */
@@ -55,15 +55,15 @@ export function readPayload({ data = {}, salts = {}, digests = {} }: Told): Payl
     const text = canonicalAt(value, `/data/${name}`);
     texts.data += `${texts.data && ","}"${name}":${text}`;
     texts.salts += `${texts.salts && ","}"${name}":"${salt}"`;
-    lines.push(`${name} ${b64u(sha256(b64u(utf8(`["${salt}","${name}",${text}]`))))}\n`);
+    lines.push(`${name} ${digest(b64uText(`["${salt}","${name}",${text}]`))}\n`);
   }
   for (const name of withheld) {
-    const digest = digests[name]!;
+    const told = digests[name]!;
     assertName(name, `/digests/${name}`);
-    assertDigest(digest, `/digests/${name}`);
+    assertDigest(told, `/digests/${name}`);
     if (Object.hasOwn(data, name)) throw new Malformed("a field both shown and withheld", `/digests/${name}`);
-    texts.digests += `${texts.digests && ","}"${name}":"${digest}"`;
-    lines.push(`${name} ${digest}\n`);
+    texts.digests += `${texts.digests && ","}"${name}":"${told}"`;
+    lines.push(`${name} ${told}\n`);
   }
   // No name is the beginning of another one followed by something below a space, so lines sort as their names do.
   if (withheld.length > 0) lines.sort();
@@ -72,7 +72,7 @@ export function readPayload({ data = {}, salts = {}, digests = {} }: Told): Payl
 
 /** Each line is `name SP digest LF`, names ascending. */
 export function commitmentOf(lines: readonly string[]): string {
-  return b64u(sha256(`minutebook/payload/v1\n${lines.join("")}`));
+  return digest(`minutebook/payload/v1\n${lines.join("")}`);
 }
 
 /** The keys that a `SubjectKeyDestroyed` names, none where its `keys` is withheld or sealed. Throws `Malformed`. */
@@ -110,7 +110,7 @@ function sealedUnder(name: string, value: Json, pointer: string): string | undef
     const { key, sealed } = value;
     if (Object.keys(value).length !== 2 || key === undefined) throw new Malformed("a sealed field has a key and nothing else", pointer);
     assertDigest(key, `${pointer}/key`);
-    const length = typeof sealed === "string" ? (fromB64u(sealed)?.length ?? 0) : 0;
+    const length = typeof sealed === "string" ? (lengthOfB64u(sealed) ?? 0) : 0;
     if (length < 28 + 64 || (length - 28) % 64 !== 0) throw new Malformed("not sealed bytes", `${pointer}/sealed`);
     return key;
   }

@@ -1,12 +1,12 @@
 /** Where an entry may stand: the stream chain, the commands, the ids, leaf 0 (§2, §3, §6, §7). */
 import type { Entry } from "../entry.ts";
-import { b64u, sha256, uuidV5 } from "../hash.ts";
+import { digest, uuidV5 } from "../hash.ts";
 import { Names, SeenUuids, ownText, packUuid } from "./seen.ts";
 
 const urlNamespace = "6ba7b811-9dad-11d1-80b4-00c04fd430c8";
 
 /** The last entry of a stream. `nth` is its place within its command from 1, undefined where that began before the bundle. */
-type Head = { leaf: number; rev: number; hash: Uint8Array; at: number; by: string; cmd: string; nth: number | undefined };
+type Head = { leaf: number; rev: number; hash: string; at: number; by: string; cmd: string; nth: number | undefined };
 
 /** `first`: the entry begins its command, undefined where that cannot be told. */
 export type Placing = { readonly fault?: string; readonly first: boolean | undefined };
@@ -28,8 +28,8 @@ export class Places {
     this.firstCommand = uuidV5(uuidV5(urlNamespace, `minutebook/command/v1\n${log}`), `system:genesis\nopen-log/${log}`);
   }
 
-  /** The place of the entry at this leaf. Whatever is wrong with it, the entries after it are compared with it. */
-  take(entry: Entry, leaf: number, hash: Uint8Array): Placing {
+  /** The place of the entry at this leaf; `hash` is its entry hash as b64u. Whatever is wrong with it, the entries after it are compared with it. */
+  take(entry: Entry, leaf: number, hash: string): Placing {
     const head = this.heads.get(entry.stream);
     const cmd = packUuid(entry.cmd);
     const continues = head !== undefined && head.cmd === cmd;
@@ -61,11 +61,11 @@ export class Places {
   private faultOfChain(entry: Entry, head: Head | undefined): string | undefined {
     if (head) {
       if (entry.rev !== head.rev + 1) return `revision ${entry.rev} after revision ${head.rev} of its stream (leaf ${head.leaf})`;
-      if (entry.prev !== b64u(head.hash)) return `prev is not the hash of the entry before it in its stream (leaf ${head.leaf})`;
+      if (entry.prev !== head.hash) return `prev is not the hash of the entry before it in its stream (leaf ${head.leaf})`;
       return Date.parse(entry.at) < head.at ? `recorded before the entry before it in its stream (leaf ${head.leaf})` : undefined;
     }
     if (entry.rev === 0) {
-      const genesis = b64u(sha256(`minutebook/stream/v1\n${this.log}\n${entry.stream}\n`));
+      const genesis = digest(`minutebook/stream/v1\n${this.log}\n${entry.stream}\n`);
       return entry.prev === genesis ? undefined : "prev is not the genesis hash of its stream";
     }
     if (this.isWhole) return `its stream begins at revision ${entry.rev}`;
