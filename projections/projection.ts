@@ -1,33 +1,39 @@
 import type { StoredData } from "../event-schemas/declare.ts";
 import type { Catalogue, EventType } from "../event-schemas/catalogue.ts";
 import type { Entry } from "../domain/log/entry.ts";
+import type { Json } from "../domain/log/canonical-json.ts";
 import type { Placed } from "../domain/log/event-log.ts";
 
-/** A value of a column as `pg` takes and gives it. Numbers are integers; anything structured is text in canonical JSON. */
+/** A value of a column as the database takes and gives it. Numbers are integers; anything structured is text in canonical JSON. */
 export type Cell = string | number | boolean | Uint8Array | null;
 export type Row = Readonly<Record<string, Cell>>;
+
+type BareType = "text" | "bigint" | "boolean" | "bytea";
+/** Few types, so that rows of any table can be sent as arrays and digested alike. */
+export type ColumnType = BareType | `${BareType} not null`;
 
 /**
  * A table of rows. `key` names the columns that tell rows apart.
  * With `history`, a row is never changed: it is closed (`until`) and a new one opened (`since`), both leaf indexes, so that it can be asked for as of any size of the log:
  * a row stands at size n when since < n and (until is null or until >= n).
- * `position` columns are shown, but never part of a digest: positions differ between engines.
+ * `positions` columns are shown, but never part of a digest: positions differ between engines.
  */
 export type Table = {
   readonly name: string;
   readonly key: readonly string[];
-  /** Column name → Postgres type with constraints, in the order of the table. `since` and `until` are added to tables with history. */
-  readonly columns: Readonly<Record<string, string>>;
+  /** In the order of the table. `since` and `until` are added to tables with history. */
+  readonly columns: Readonly<Record<string, ColumnType>>;
   readonly history?: true;
   readonly positions?: readonly string[];
   readonly indexes?: readonly (readonly string[])[];
 };
 
-/** What becomes of one row: a pure function of the row as it stands before this event. Returning undefined removes it. */
+/** What becomes of one row: a pure function of the row as it stands before this event. Returning undefined removes it; throwing stops the projection here. */
 export type Change = { readonly table: string; readonly key: Row; readonly to: (row: Row | undefined) => Row | undefined };
 
 /** Sets these columns, keeping the others; a new row has null in what is not named. */
 export const put = (table: string, key: Row, columns: Row): Change => ({ table, key, to: (row) => ({ ...row, ...key, ...columns }) });
+/** Adds to these columns; what is not there yet counts as 0. */
 export const add = (table: string, key: Row, amounts: Readonly<Record<string, number>>): Change => ({
   table,
   key,
@@ -55,7 +61,7 @@ type Handlers = { readonly [N in EventType]?: (told: Told<N>) => readonly Change
  * batch in memory and writes one statement a table, then the checkpoint, in one transaction.
  * `on` is by event type; `every` sees each entry as recorded (the tree, the index of commands), with a small memo that is kept in the checkpoint row.
  */
-export type Projection<Memo = any> = {
+export type Projection<Memo extends Json = any> = {
   readonly name: string;
   /** A new version is built beside the old one and swapped in when it has caught up. */
   readonly version: number;
@@ -66,3 +72,10 @@ export type Projection<Memo = any> = {
     readonly take: (memo: Memo, placed: Placed) => { readonly memo: Memo; readonly changes: readonly Change[] };
   };
 };
+
+/** What a table's columns are in the database: its own, and those of its history. */
+export const columnsOf = ({ columns, history }: Table): Readonly<Record<string, ColumnType>> =>
+  history ? { ...columns, since: "bigint not null", until: "bigint" } : columns;
+
+/** What tells stored rows apart: of a row with history there are many versions. */
+export const storedKeyOf = ({ key, history }: Table): readonly string[] => (history ? [...key, "since"] : key);

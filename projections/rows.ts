@@ -1,0 +1,103 @@
+/** Changes of a batch, merged in memory and written with one statement a table. */
+import { quoted, type Query } from "./database.ts";
+import { columnsOf, storedKeyOf, type Cell, type Change, type Row, type Table } from "./projection.ts";
+
+/** A change, and the leaf index of the event that makes it. */
+export type Made = { readonly leafIndex: number; readonly change: Change };
+
+/** Applies changes in log order to the tables of a schema. Throws what a change throws; then the transaction must be given up. */
+export async function writeChanges(query: Query, schema: string, tables: readonly Table[], made: readonly Made[]): Promise<void> {
+  const ofTable = Map.groupBy(made, ({ change }) => change.table);
+  for (const name of ofTable.keys()) if (!tables.some((table) => table.name === name)) throw new Error(`there is no table ${name}`);
+  for (const table of tables) {
+    const changes = ofTable.get(table.name);
+    if (changes) await writeTable(query, schema, table, changes);
+  }
+}
+
+async function writeTable(query: Query, schema: string, table: Table, changes: readonly Made[]): Promise<void> {
+  const slots = new Map<string, Slot>();
+  for (const { change } of changes) {
+    const text = keyText(table, change.key);
+    if (!slots.has(text)) slots.set(text, { key: change.key, row: undefined, since: 0, stored: false, closed: [] });
+  }
+  await loadRows(query, schema, table, slots);
+  for (const { leafIndex, change } of changes) apply(table, slots.get(keyText(table, change.key))!, change, leafIndex);
+  const { gone, standing } = outcome(table, slots.values());
+  await write(query, schema, table, gone, standing);
+}
+
+/** What is known of one key while a batch is merged. `closed` are versions of its history that have ended. */
+type Slot = { readonly key: Row; row: Row | undefined; since: number; stored: boolean; readonly closed: Row[] };
+
+const keyText = ({ key }: Table, row: Row) => (key.length === 1 ? String(row[key[0]!]) : JSON.stringify(key.map((column) => row[column])));
+
+async function loadRows(query: Query, schema: string, table: Table, slots: ReadonlyMap<string, Slot>): Promise<void> {
+  const asked = [...slots.values()].map(({ key }) => key);
+  const match = table.key.map((column) => `stored.${quoted(column)} = asked.${quoted(column)}`).join(" and ");
+  const rows = await query<Row>(
+    `select stored.* from ${quoted(schema)}.${quoted(table.name)} stored join ${unnest(table, table.key, "asked")} on ${match}` +
+      (table.history ? " where stored.until is null" : ""),
+    arraysOf(table.key, asked),
+  );
+  for (const loaded of rows) {
+    const slot = slots.get(keyText(table, loaded))!;
+    const { since = 0, until: _, ...row } = loaded;
+    slot.row = row;
+    slot.since = Number(since);
+    slot.stored = true;
+  }
+}
+
+function apply(table: Table, slot: Slot, change: Change, leafIndex: number): void {
+  const next = change.to(slot.row);
+  for (const column in next) if (!Object.hasOwn(table.columns, column)) throw new Error(`the table ${table.name} has no column ${column}`);
+  // Several changes of one event are one version.
+  if (table.history && slot.row && slot.since !== leafIndex) slot.closed.push({ ...slot.row, since: slot.since, until: leafIndex });
+  slot.row = next;
+  slot.since = leafIndex;
+}
+
+function outcome(table: Table, slots: Iterable<Slot>): { gone: readonly Row[]; standing: readonly Row[] } {
+  const gone: Row[] = [];
+  const standing: Row[] = [];
+  for (const { key, row, since, stored, closed } of slots) {
+    for (const version of closed) standing.push(version);
+    if (row) standing.push(table.history ? { ...row, since, until: null } : row);
+    else if (stored && !table.history) gone.push(key);
+  }
+  return { gone, standing };
+}
+
+/** A version that was closed is written again over itself: only its `until` is new. */
+async function write(query: Query, schema: string, table: Table, gone: readonly Row[], standing: readonly Row[]): Promise<void> {
+  const into = `${quoted(schema)}.${quoted(table.name)}`;
+  const deletes = `delete from ${into} stored using ${unnest(table, table.key, "gone")}
+    where ${table.key.map((column) => `stored.${quoted(column)} = gone.${quoted(column)}`).join(" and ")}`;
+  if (standing.length === 0) {
+    if (gone.length > 0) await query(deletes, arraysOf(table.key, gone));
+    return;
+  }
+  const columns = Object.keys(columnsOf(table));
+  const key = storedKeyOf(table);
+  const updated = columns.filter((column) => !key.includes(column)).map((column) => `${quoted(column)} = excluded.${quoted(column)}`);
+  const upsert = (from: number) =>
+    `insert into ${into} (${columns.map(quoted).join(", ")}) select * from ${unnest(table, columns, "standing", from)}
+    on conflict (${key.map(quoted).join(", ")}) do ${updated.length > 0 ? `update set ${updated.join(", ")}` : "nothing"}`;
+  if (gone.length === 0) await query(upsert(1), arraysOf(columns, standing));
+  else
+    await query(`with gone as (${deletes}) ${upsert(table.key.length + 1)}`, [
+      ...arraysOf(table.key, gone),
+      ...arraysOf(columns, standing),
+    ]);
+}
+
+/** Rows as one array a column: the number of parameters does not grow with the batch. */
+function unnest(table: Table, columns: readonly string[], name: string, from = 1): string {
+  const types = columnsOf(table);
+  const arrays = columns.map((column, index) => `$${from + index}::${types[column]!.split(" ")[0]}[]`);
+  return `unnest(${arrays.join(", ")}) as ${name} (${columns.map(quoted).join(", ")})`;
+}
+
+const arraysOf = (columns: readonly string[], rows: readonly Row[]): Cell[][] =>
+  columns.map((column) => rows.map((row) => row[column] ?? null));
