@@ -1,10 +1,11 @@
-import { chown, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chown, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { basename, dirname, join } from "node:path";
 import { copyBinaries, isReachableByAll, serverVersion, type Binaries } from "./binaries.ts";
-import { drawPasswords, readHomeState, writeHomeState, type HomeState } from "./home-state.ts";
+import { drawPasswords, readHomeState, syncFolder, writeHomeState, type HomeState } from "./home-state.ts";
 import { chooseRunAs, describeRunAs, runAs, type RunAs } from "./run-as.ts";
 
 /** A data directory that is there, with all that is needed to start a server on it. */
@@ -28,7 +29,7 @@ export async function openCluster(home: string, source: Binaries, durable: boole
   const binaries = state.binariesIn ? await copyBinaries(source, state.binariesIn) : source;
   const cluster = { home, as, version, binaries, state: await settleSocket(home, state, as) };
   // Order: the password is durable before a cluster that knows it.
-  await writeHomeState(home, cluster.state);
+  if (!isDeepStrictEqual(cluster.state, remembered)) await writeHomeState(home, cluster.state);
   if (!existsSync(join(state.directory, "PG_VERSION"))) await initialise(cluster, durable);
   return cluster;
 }
@@ -83,14 +84,16 @@ async function giveTo(as: RunAs, path: string): Promise<void> {
   if (as.kind === "user") await chown(path, as.uid, as.gid);
 }
 
-/** Order: the directory gets its name when initdb is through, so that a crash in between leaves nothing that looks like data. */
+/**
+ * Order: the directory gets its name when initdb is through, so that a crash in between leaves nothing that looks like data. Trap: an
+ * initdb whose parent was killed goes on writing, so each has a name of its own.
+ */
 async function initialise({ state, as, binaries }: Cluster, durable: boolean): Promise<void> {
-  const unfinished = `${state.directory}.new`;
-  const passwordFile = `${state.directory}.password`;
-  await rm(unfinished, { recursive: true, force: true });
+  await clearUnfinished(state.directory);
+  const unfinished = `${state.directory}.new-${randomBytes(4).toString("hex")}`;
+  const passwordFile = `${unfinished}.password`;
   await mkdir(unfinished, { recursive: true, mode: 0o700 });
   await giveTo(as, unfinished);
-  await rm(passwordFile, { force: true });
   await writeFile(passwordFile, state.passwords.postgres, { mode: 0o600 });
   await giveTo(as, passwordFile);
   try {
@@ -110,4 +113,12 @@ async function initialise({ state, as, binaries }: Cluster, durable: boolean): P
     await rm(passwordFile, { force: true });
   }
   await rename(unfinished, state.directory);
+  await syncFolder(dirname(state.directory));
+}
+
+async function clearUnfinished(directory: string): Promise<void> {
+  const parent = dirname(directory);
+  const left = (await readdir(parent)).filter((name) => name.startsWith(`${basename(directory)}.new-`));
+  // One that is still being written may come back to life; the next start removes it.
+  for (const name of left) await rm(join(parent, name), { recursive: true, force: true }).catch(() => {});
 }

@@ -42,6 +42,18 @@ export async function writeHomeState(home: string, state: HomeState): Promise<vo
     await file.close();
   }
   await rename(unfinished, fileName(home));
+  await syncFolder(home);
+}
+
+/** A new name in a folder is durable when the folder is; Windows cannot be asked for it. */
+export async function syncFolder(path: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }
 
 export function drawPasswords(): HomeState["passwords"] {

@@ -18,15 +18,26 @@ export type LaunchOptions = { durable: boolean; tcp: boolean };
 const readyWithinMs = 300_000;
 const logBytesMax = 10_000_000;
 const pollMs = 200;
+const emptyPidFileForMs = 2_000;
 
 export const logFile = ({ home }: Cluster) => join(home, "postgres.log");
 const pidFile = (directory: string) => join(directory, "postmaster.pid");
 
+type PidFile = { ageMs: number; pid: number; port: number; socket: string; address: string; status: string };
+
 /** The lines of postmaster.pid: pid, directory, start time, port, socket folder, address, shared memory, status. */
-function readPidFile(directory: string): { pid: number; port: number; socket: string; address: string; status: string } | undefined {
+function readPidFile(directory: string): PidFile | undefined {
   try {
     const line = readFileSync(pidFile(directory), "utf8").split("\n");
-    return { pid: Number(line[0]), port: Number(line[3]), socket: line[4] ?? "", address: line[5] ?? "", status: (line[7] ?? "").trim() };
+    const ageMs = Date.now() - statSync(pidFile(directory)).mtimeMs;
+    return {
+      ageMs,
+      pid: Number.parseInt(line[0]!),
+      port: Number(line[3]),
+      socket: line[4] ?? "",
+      address: line[5] ?? "",
+      status: (line[7] ?? "").trim(),
+    };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
@@ -37,11 +48,12 @@ function endpointOf(found: { port: number; socket: string; address: string }): E
   return { host: found.socket || found.address, port: found.port };
 }
 
-/** The server that a killed predecessor left on these data. A pid file that names a dead or an unrelated process is cleared away: Postgres would refuse to start. */
+/** The server that a killed predecessor left on these data. A pid file that names a dead or an unrelated process is cleared away: Postgres would refuse to start. Trap: an empty one may belong to a server that is being started this moment. */
 export function findPostmaster(directory: string, log: (line: string) => void): Postmaster | undefined {
   const found = readPidFile(directory);
   if (!found) return undefined;
   if (isPostmasterOf(found.pid, directory)) return { pid: found.pid, endpoint: endpointOf(found), exited: untilGone(found.pid, directory) };
+  if (Number.isNaN(found.pid) && found.ageMs < emptyPidFileForMs) return undefined;
   log(`postmaster.pid names process ${found.pid}, which is ${isAlive(found.pid) ? "not Postgres" : "gone"}: cleared away`);
   rmSync(pidFile(directory), { force: true });
   return undefined;

@@ -49,8 +49,8 @@ export async function startPostgres({
   await mkdir(home, { recursive: true, mode: 0o700 });
   const cluster = await openCluster(await realpath(home), await locateBinaries(), durable, places);
   const options = { durable, tcp, revivalsMax };
-  const found = await adopt(cluster, options, log);
-  const supervised = supervise(cluster, options, found ?? (await launchPatiently(cluster, options, log)), log);
+  const { postmaster, adopted } = await bringUp(cluster, options, log);
+  const supervised = supervise(cluster, options, postmaster, log);
   const config: PostgresServer["config"] = (database = "minutebook", user = "postgres") =>
     configFor(cluster, supervised.current(), database, user);
   try {
@@ -65,7 +65,7 @@ export async function startPostgres({
     get pid() {
       return supervised.current().pid;
     },
-    adopted: found !== undefined,
+    adopted,
     describe: {
       version: cluster.version,
       directory: cluster.state.directory,
@@ -97,14 +97,25 @@ async function adopt(cluster: Cluster, { durable }: LaunchOptions, log: (line: s
   }
 }
 
-/** After a kill the dead server's children hold its memory for a moment, and a port may be taken in between: both pass. */
-async function launchPatiently(cluster: Cluster, options: LaunchOptions, log: (line: string) => void): Promise<Postmaster> {
+type Found = { postmaster: Postmaster; adopted: boolean };
+
+async function adoptOrLaunch(cluster: Cluster, options: LaunchOptions, log: (line: string) => void): Promise<Found> {
+  const found = await adopt(cluster, options, log);
+  return found ? { postmaster: found, adopted: true } : { postmaster: await launch(cluster, options), adopted: false };
+}
+
+/**
+ * What stands in the way of a launch may pass: a dead server's children hold its memory for a moment, a port is taken in between, or
+ * a server that our killed predecessor had only just started takes the directory first (and is adopted).
+ */
+async function bringUp(cluster: Cluster, options: LaunchOptions, log: (line: string) => void): Promise<Found> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await launch(cluster, options);
+      return await adoptOrLaunch(cluster, options, log);
     } catch (error) {
       const said = (error as Error).message;
-      if (attempt === launchesMax || !/still in use|already exists|could not bind|could not create any TCP/.test(said)) throw error;
+      if (attempt === launchesMax || !/still in use|already exists|is empty|could not bind|could not create any TCP/.test(said))
+        throw error;
       log(said);
       await delay(backOffMs(attempt));
     }
@@ -144,8 +155,7 @@ function supervise(cluster: Cluster, options: Supervision, first: Postmaster, lo
       await delay(backOffMs(attempt + quickDeaths), undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
       try {
-        findPostmaster(cluster.state.directory, log);
-        current = await launch(cluster, options);
+        current = (await adoptOrLaunch(cluster, options, log)).postmaster;
         guard(current);
         return tell({ reason, attempt, outcome: "running" });
       } catch (error) {
@@ -166,7 +176,7 @@ function supervise(cluster: Cluster, options: Supervision, first: Postmaster, lo
     async restart() {
       await stop();
       stopping = new AbortController();
-      current = await launchPatiently(cluster, options, log);
+      current = (await bringUp(cluster, options, log)).postmaster;
       guard(current);
     },
   };

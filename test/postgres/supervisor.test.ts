@@ -184,9 +184,17 @@ describe("after a kill", () => {
 
 describe("what lies in the way", () => {
   test("an initdb that was cut off", async () => {
-    mkdirSync(join(home, "postgres.new"));
-    writeFileSync(join(home, "postgres.new", "PG_VERSION"), "18\n");
+    mkdirSync(join(home, "postgres.new-1"));
+    writeFileSync(join(home, "postgres.new-1", "PG_VERSION"), "18\n");
     expect((await start()).adopted).toBe(false);
+    expect(existsSync(join(home, "postgres.new-1"))).toBe(false);
+  });
+
+  test("a server that takes the directory while ours is starting: it is adopted", async () => {
+    await (await start()).stop();
+    const racers = await Promise.all([start(), start(), start()]);
+    expect(new Set(racers.map(({ pid }) => pid)).size).toBe(1);
+    expect(racers.filter(({ adopted }) => adopted)).toHaveLength(2);
   });
 
   test("a pid file that names nobody", async () => {
