@@ -28,8 +28,19 @@ export type Table = {
   readonly indexes?: readonly (readonly string[])[];
 };
 
-/** What becomes of one row: a pure function of the row as it stands before this event. Returning undefined removes it; throwing stops the projection here. */
-export type Change = { readonly table: string; readonly key: Row; readonly to: (row: Row | undefined) => Row | undefined };
+/** A row that a change looks at without changing it: as it stands when the change is made. */
+export type Look = { readonly table: string; readonly key: Row };
+
+/**
+ * What becomes of one row: a pure function of the row, and of those it looks at, as all the changes before it left them. Returning undefined
+ * removes the row, returning the same row changes nothing, throwing stops the projection before this event.
+ */
+export type Change = {
+  readonly table: string;
+  readonly key: Row;
+  readonly looks?: readonly Look[];
+  readonly to: (row: Row | undefined, looked: readonly (Row | undefined)[]) => Row | undefined;
+};
 
 /** Sets these columns, keeping the others; a new row has null in what is not named. */
 export const put = (table: string, key: Row, columns: Row): Change => ({ table, key, to: (row) => ({ ...row, ...key, ...columns }) });
@@ -42,7 +53,12 @@ export const add = (table: string, key: Row, amounts: Readonly<Record<string, nu
     return { ...row, ...key, ...Object.fromEntries(sums) };
   },
 });
-export const change = (table: string, key: Row, to: Change["to"]): Change => ({ table, key, to });
+export const change = (table: string, key: Row, to: Change["to"], looks?: readonly Look[]): Change => ({
+  table,
+  key,
+  ...(looks && { looks }),
+  to,
+});
 export const remove = (table: string, key: Row): Change => ({ table, key, to: () => undefined });
 
 /** One event as a handler is given it: upcast, with its entry, its leaf index and its position. */

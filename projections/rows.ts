@@ -5,34 +5,47 @@ import { columnsOf, storedKeyOf, type Cell, type Change, type Row, type Table } 
 /** A change, and the leaf index of the event that makes it. */
 export type Made = { readonly leafIndex: number; readonly change: Change };
 
+/** What is known of one row while a batch is merged. `closed` are versions of its history that have ended. */
+type Slot = { readonly key: Row; row: Row | undefined; since: number; stored: boolean; touched: boolean; readonly closed: Row[] };
+type Slots = Map<string, Slot>;
+
 /** Applies changes in log order to the tables of a schema. Throws what a change throws; then the transaction must be given up. */
 export async function writeChanges(query: Query, schema: string, tables: readonly Table[], made: readonly Made[]): Promise<void> {
-  const ofTable = Map.groupBy(made, ({ change }) => change.table);
-  for (const name of ofTable.keys()) if (!tables.some((table) => table.name === name)) throw new Error(`there is no table ${name}`);
-  for (const table of tables) {
-    const changes = ofTable.get(table.name);
-    if (changes) await writeTable(query, schema, table, changes);
+  const merged = new Map(tables.map((table) => [table.name, { table, slots: new Map() as Slots }]));
+  const slotOf = (name: string, key: Row): Slot => {
+    const { table, slots } = merged.get(name) ?? fail(`there is no table ${name}`);
+    const text = keyText(table, key);
+    let slot = slots.get(text);
+    if (!slot) slots.set(text, (slot = { key, row: undefined, since: 0, stored: false, touched: false, closed: [] }));
+    return slot;
+  };
+  const steps = made.map(({ leafIndex, change }) => ({
+    leafIndex,
+    change,
+    slot: slotOf(change.table, change.key),
+    looks: (change.looks ?? nothing).map(({ table, key }) => slotOf(table, key)),
+  }));
+  const used = [...merged.values()].filter(({ slots }) => slots.size > 0);
+  for (const { table, slots } of used) await loadRows(query, schema, table, slots);
+  for (const { leafIndex, change, slot, looks } of steps) {
+    const next = change.to(
+      slot.row,
+      looks.map(({ row }) => row),
+    );
+    if (next !== slot.row) apply(merged.get(change.table)!.table, slot, next, leafIndex);
   }
+  for (const { table, slots } of used) await write(query, schema, table, outcome(table, slots.values()));
 }
 
-async function writeTable(query: Query, schema: string, table: Table, changes: readonly Made[]): Promise<void> {
-  const slots = new Map<string, Slot>();
-  for (const { change } of changes) {
-    const text = keyText(table, change.key);
-    if (!slots.has(text)) slots.set(text, { key: change.key, row: undefined, since: 0, stored: false, closed: [] });
-  }
-  await loadRows(query, schema, table, slots);
-  for (const { leafIndex, change } of changes) apply(table, slots.get(keyText(table, change.key))!, change, leafIndex);
-  const { gone, standing } = outcome(table, slots.values());
-  await write(query, schema, table, gone, standing);
-}
+const nothing: readonly never[] = [];
 
-/** What is known of one key while a batch is merged. `closed` are versions of its history that have ended. */
-type Slot = { readonly key: Row; row: Row | undefined; since: number; stored: boolean; readonly closed: Row[] };
+function fail(message: string): never {
+  throw new Error(message);
+}
 
 const keyText = ({ key }: Table, row: Row) => (key.length === 1 ? String(row[key[0]!]) : JSON.stringify(key.map((column) => row[column])));
 
-async function loadRows(query: Query, schema: string, table: Table, slots: ReadonlyMap<string, Slot>): Promise<void> {
+async function loadRows(query: Query, schema: string, table: Table, slots: Slots): Promise<void> {
   const asked = [...slots.values()].map(({ key }) => key);
   const match = table.key.map((column) => `stored.${quoted(column)} = asked.${quoted(column)}`).join(" and ");
   const rows = await query<Row>(
@@ -49,19 +62,23 @@ async function loadRows(query: Query, schema: string, table: Table, slots: Reado
   }
 }
 
-function apply(table: Table, slot: Slot, change: Change, leafIndex: number): void {
-  const next = change.to(slot.row);
-  for (const column in next) if (!Object.hasOwn(table.columns, column)) throw new Error(`the table ${table.name} has no column ${column}`);
+function apply(table: Table, slot: Slot, next: Row | undefined, leafIndex: number): void {
+  for (const column in next) if (!Object.hasOwn(table.columns, column)) fail(`the table ${table.name} has no column ${column}`);
   // Several changes of one event are one version.
   if (table.history && slot.row && slot.since !== leafIndex) slot.closed.push({ ...slot.row, since: slot.since, until: leafIndex });
   slot.row = next;
   slot.since = leafIndex;
+  slot.touched = true;
 }
 
-function outcome(table: Table, slots: Iterable<Slot>): { gone: readonly Row[]; standing: readonly Row[] } {
+type Outcome = { readonly gone: readonly Row[]; readonly standing: readonly Row[] };
+
+/** A version that was closed is written again over itself: only its `until` is new. */
+function outcome(table: Table, slots: Iterable<Slot>): Outcome {
   const gone: Row[] = [];
   const standing: Row[] = [];
-  for (const { key, row, since, stored, closed } of slots) {
+  for (const { key, row, since, stored, touched, closed } of slots) {
+    if (!touched) continue;
     for (const version of closed) standing.push(version);
     if (row) standing.push(table.history ? { ...row, since, until: null } : row);
     else if (stored && !table.history) gone.push(key);
@@ -69,8 +86,7 @@ function outcome(table: Table, slots: Iterable<Slot>): { gone: readonly Row[]; s
   return { gone, standing };
 }
 
-/** A version that was closed is written again over itself: only its `until` is new. */
-async function write(query: Query, schema: string, table: Table, gone: readonly Row[], standing: readonly Row[]): Promise<void> {
+async function write(query: Query, schema: string, table: Table, { gone, standing }: Outcome): Promise<void> {
   const into = `${quoted(schema)}.${quoted(table.name)}`;
   const deletes = `delete from ${into} stored using ${unnest(table, table.key, "gone")}
     where ${table.key.map((column) => `stored.${quoted(column)} = gone.${quoted(column)}`).join(" and ")}`;
