@@ -18,11 +18,11 @@ import {
   type Sealed,
 } from "../../domain/log/event-log.ts";
 import { admissible } from "./admissible.ts";
-import { Connection, nothingHappened, reason } from "./eventstoredb-connection.ts";
-import { Doorbell, follow } from "./eventstoredb-follow.ts";
-import { readHead, readStream, type Reading } from "./eventstoredb-reads.ts";
-import { LeafReader, positionText, toStore, type Stored } from "./eventstoredb-records.ts";
-import { askSettings, assertSettings, assertVersion, readTarget, type Target } from "./eventstoredb-settings.ts";
+import { Connection, nothingHappened, reason } from "./eventstoredb/connection.ts";
+import { Doorbell, follow } from "./eventstoredb/follow.ts";
+import { readHead, readStream, type Reading } from "./eventstoredb/reads.ts";
+import { LeafReader, positionText, toStore, type Stored } from "./eventstoredb/records.ts";
+import { askSettings, assertSettings, assertVersion, readTarget, type Target } from "./eventstoredb/settings.ts";
 
 export type EventStoreDbOptions = {
   /** `esdb://[user:password@]host:port[,host:port…][?key=value…]` */
@@ -75,7 +75,7 @@ export async function openEventStoreDb(options: EventStoreDbOptions): Promise<Ev
     engine: "eventstoredb",
     append: (stream, expected, entries, deadline) => append(appending, stream, expected, entries, deadline),
     read: (stream, from = 0) => readStream(reading, stream, from),
-    follow: (after, signal) => follow({ connection, target, reader, doorbell, callMs, pollMs, log, reached }, after, signal),
+    follow: (after, signal) => follow({ connection, target, reader, doorbell, callMs, settleMs, pollMs, log, reached }, after, signal),
     head: () => readHead(reading, counted),
     close: async () => {
       doorbell.close();

@@ -15,8 +15,8 @@ export type AppendError = "unavailable" | "commit-timeout" | "not-ready" | "acce
 
 /** What a test makes happen to one append. */
 export type AppendFault =
-  /** An error, and nothing is written. */
-  | { readonly kind: "fail-before"; readonly error: AppendError }
+  /** An error, at once or after a while, and nothing is written. */
+  | { readonly kind: "fail-before"; readonly error: AppendError; readonly afterMs?: number }
   /** Written, then an error. */
   | { readonly kind: "fail-after"; readonly error: AppendError }
   /** An error at once; the append is tried later. */
@@ -67,7 +67,7 @@ function decide(node: DoubleNode, seen: AppendSeen, proposed: readonly Proposed[
     case undefined:
       return answer(write());
     case "fail-before":
-      return failed(fault.error);
+      return fault.afterMs === undefined ? failed(fault.error) : cluster.later(fault.afterMs, () => failed(fault.error));
     case "fail-after":
       write();
       return failed(fault.error);

@@ -73,6 +73,8 @@ export class DoubleNode {
   readonly cluster: DoubleCluster;
   readonly id: number;
   port = 0;
+  /** How many connections it has taken. */
+  accepted = 0;
   readonly #instance = randomUUID();
   readonly #sockets = new Set<Socket>();
   readonly #stops = new Set<() => void>();
@@ -119,6 +121,11 @@ export class DoubleNode {
     this.#stops.add(act);
   }
 
+  /** Takes no new connection; those that stand go on. */
+  refuseConnections(): void {
+    this.#front?.close();
+  }
+
   cutConnections(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
@@ -135,6 +142,7 @@ export class DoubleNode {
     });
     // A real server answers HTTP/1 and HTTP/2 on one port: the first bytes tell which is spoken.
     this.#front = createServer((socket) => {
+      this.accepted += 1;
       this.#sockets.add(socket);
       socket.on("close", () => this.#sockets.delete(socket)).on("error", () => {});
       socket.once("readable", () => {

@@ -5,13 +5,22 @@ import { chain, origin } from "../event-log/chain.ts";
 import { startDouble } from "./double.ts";
 
 const double = await startDouble({ nodes: 3 });
-const log = await openEventStoreDb({ url: double.url, origin, settleMs: 2_000 });
-await double.stop();
-// The first failure closes the channel, so that the callers after it have to discover anew, together.
-await log.append("s", -1, chain({ stream: "s", key: "command-number-0" }), AbortSignal.timeout(100)).catch(() => undefined);
-const callers = Array.from({ length: 32 }, (_, n) =>
-  log.append(`s-${n}`, -1, chain({ stream: `s-${n}`, key: `command-number-${n}` })).catch((fault: unknown) => fault),
-);
-const fates = (await Promise.all(callers)).map((fault) => (fault instanceof Unavailable ? fault.fate : String(fault)));
-process.stdout.write(`${fates.length} told ${[...new Set(fates)].join(", ")}\n`);
+const log = await openEventStoreDb({ url: double.url, origin, settleMs: 1_000 });
+const append = (name: string) =>
+  log.append(name, -1, chain({ stream: name, key: `command-${name}-0000000` })).catch((fault: unknown) => fault);
+const fatesOf = async (calls: Promise<unknown>[]): Promise<string> =>
+  (await Promise.all(calls)).map((fault) => (fault instanceof Unavailable ? fault.fate : String(fault))).join(" ");
+
+// Calls that fail one after another, while the first one's failure has already made the client look for a node, and there is none.
+let calls = 0;
+const allSent = Promise.withResolvers<void>();
+double.faults.onAppend = () => {
+  if (++calls === 32) allSent.resolve();
+  return { kind: "fail-before", error: "unavailable", afterMs: 20 * calls };
+};
+const inFlight = Array.from({ length: 32 }, (_, n) => append(`in-flight-${n}`));
+await allSent.promise;
+for (const node of double.nodes) node.refuseConnections();
+process.stdout.write(`${await fatesOf(inFlight)}\n`);
+process.stdout.write(`${await fatesOf(Array.from({ length: 3 }, (_, n) => append(`not-sent-${n}`)))}\n`);
 void Promise.reject(new Error("a stray of somebody else"));

@@ -12,8 +12,8 @@ import { EventStoreDBClient, jsonEvent } from "@eventstore/db-client";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { Broken, Unavailable, type EventLog } from "../../domain/log/event-log.ts";
 import { openEventStoreDb, type EventStoreDbOptions } from "../../ops/event-log/eventstoredb.ts";
-import { prefixOf } from "../../ops/event-log/eventstoredb-records.ts";
-import { assertSettings, assertVersion, readTarget, Unsafe } from "../../ops/event-log/eventstoredb-settings.ts";
+import { prefixOf } from "../../ops/event-log/eventstoredb/records.ts";
+import { assertSettings, assertVersion, readTarget, Unsafe } from "../../ops/event-log/eventstoredb/settings.ts";
 import { startDouble, type DoubleCluster, type DoubleOptions } from "../esdb/double.ts";
 import type { AppendFault } from "../esdb/double-appends.ts";
 import { chain, origin } from "./chain.ts";
@@ -133,7 +133,11 @@ describe("appends whose fate is unknown", () => {
         const injected = new Map<string, number>();
         let appends = 0;
         double.faults.onAppend = () => {
-          if (nodes > 1 && ++appends % 60 === 0) double.leader = (double.leader! + 1) % nodes;
+          if (nodes > 1 && ++appends % 60 === 0) {
+            const next = (double.leader! + 1) % nodes;
+            double.leader = undefined;
+            double.later(40, () => (double.leader = next));
+          }
           const fault = drawFault(draw);
           if (fault) injected.set(fault.kind, (injected.get(fault.kind) ?? 0) + 1);
           return fault;
@@ -221,10 +225,12 @@ describe("the connection", () => {
   it("is made anew when calls in a row only meet their deadline", async () => {
     const said: string[] = [];
     const { double, log } = await opened({}, { callMs: 60, log: (message) => void said.push(message) });
+    const before = double.nodes[0]!.accepted;
     let left = 4;
     double.faults.onAppend = () => (left-- > 0 ? { kind: "swallow" } : undefined);
     expect(await log.append("s", -1, chain({ stream: "s", key: "command-number-0" }))).toMatchObject({ kind: "appended" });
     expect(said).toContainEqual(expect.stringMatching(/connecting anew/));
+    expect(double.nodes[0]!.accepted).toBe(before + 1);
   });
 
   it(
@@ -239,7 +245,8 @@ describe("the connection", () => {
       child.stdout.on("data", (part) => (out += part));
       child.stderr.on("data", (part) => (err += part));
       const [code] = (await once(child, "close")) as [number];
-      expect(out).toBe("32 told nothing-happened\n");
+      const told = [Array.from({ length: 32 }, () => "unknown"), Array.from({ length: 3 }, () => "nothing-happened")];
+      expect(out).toBe(told.map((fates) => `${fates.join(" ")}\n`).join(""));
       expect(err).toMatch(/a stray of somebody else/);
       expect(code).toBe(1);
     },
@@ -347,6 +354,14 @@ describe("reading and following", () => {
       expect(seen).toEqual([first!.text]);
       await expect(log.read("s")).rejects.toBeInstanceOf(Broken);
     });
+
+  it("stops where the log ends before what was seen of it", async () => {
+    const { log } = await opened({}, { settleMs: 200 });
+    await log.append("s", -1, chain({ stream: "s", key: "command-number-0" }));
+    const [only] = await followed(log, undefined, (entries) => entries.length > 0);
+    const beyond = only!.position.replace(/^\d+\.\d+$/, "9999.9999");
+    await expect(followed(log, { position: beyond, size: 2 }, () => true)).rejects.toThrow(/was seen, and the log no longer holds it/);
+  });
 
   it("stops where a stream of the log was told to forget", async () => {
     const { log, client } = await opened();

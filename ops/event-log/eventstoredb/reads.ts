@@ -9,10 +9,10 @@ import {
   type Position as StorePosition,
   type ReadPosition,
 } from "@eventstore/db-client";
-import { Broken, Unavailable, type Place, type Position, type Recorded } from "../../domain/log/event-log.ts";
-import { reason, type Connection } from "./eventstoredb-connection.ts";
-import { isAfter, positionText, storePosition, type LeafReader } from "./eventstoredb-records.ts";
-import type { Target } from "./eventstoredb-settings.ts";
+import { Broken, Unavailable, type Place, type Position, type Recorded } from "../../../domain/log/event-log.ts";
+import { reason, type Connection } from "./connection.ts";
+import { isAfter, positionText, storePosition, type LeafReader } from "./records.ts";
+import type { Target } from "./settings.ts";
 
 const pageRecordsMax = 1_000;
 

@@ -1,11 +1,11 @@
 /** Following the log: pages of `$all` in order, and a live subscription that only says when it is worth to look again. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { END, FORWARDS, START, streamNameFilter, type AllStreamRecordedEvent, type Position as StorePosition } from "@eventstore/db-client";
-import { Broken, type Place, type Placed } from "../../domain/log/event-log.ts";
-import { reason, type Connection } from "./eventstoredb-connection.ts";
-import { collect } from "./eventstoredb-reads.ts";
-import { isAfter, positionText, storePosition, type LeafReader } from "./eventstoredb-records.ts";
-import type { Target } from "./eventstoredb-settings.ts";
+import { Broken, type Place, type Placed } from "../../../domain/log/event-log.ts";
+import { reason, type Connection } from "./connection.ts";
+import { collect } from "./reads.ts";
+import { isAfter, positionText, storePosition, type LeafReader } from "./records.ts";
+import type { Target } from "./settings.ts";
 
 export const pageRecordsMax = 500;
 
@@ -15,6 +15,8 @@ export type Following = {
   readonly reader: LeafReader;
   readonly doorbell: Doorbell;
   readonly callMs: number;
+  /** How long a node may lack what was seen already, before the log counts as another one. */
+  readonly settleMs: number;
   readonly pollMs: number;
   readonly log: (message: string) => void;
   /** Told of every place that a follower has come to. */
@@ -22,18 +24,26 @@ export type Following = {
 };
 
 export async function* follow(following: Following, after: Place | undefined, signal: AbortSignal): AsyncGenerator<readonly Placed[]> {
-  const { connection, reader, doorbell, pollMs, reached } = following;
+  const { connection, reader, doorbell, settleMs, pollMs, reached } = following;
   let size = after?.size ?? 0;
   let cursor = after && storePosition(after.position);
   let cursorIsLeaf = cursor !== undefined;
+  let missingSince: number | undefined;
   const leave = doorbell.attend();
   try {
     while (!signal.aborted && !connection.closed) {
       const heard = doorbell.strokes;
       const page = await readPage(following, cursor, signal);
       if (!page) return;
-      if (cursor && cursorIsLeaf && page.length > 0 && positionText(page[0]!.position!) !== positionText(cursor))
-        throw new Broken(`position ${positionText(cursor)} was seen, and the log no longer holds it`);
+      if (cursor && cursorIsLeaf && !holds(page, cursor)) {
+        // A node that lags behind holds nothing from there on yet; anything else is another log, or one put back to an older state.
+        missingSince ??= Date.now();
+        if (page.length > 0 || Date.now() - missingSince >= settleMs)
+          throw new Broken(`position ${positionText(cursor)} was seen, and the log no longer holds it`);
+        await doorbell.wait(heard, pollMs, signal);
+        continue;
+      }
+      missingSince = undefined;
       const batch: Placed[] = [];
       let broken: unknown;
       for (const record of page) {
@@ -60,6 +70,11 @@ export async function* follow(following: Following, after: Place | undefined, si
   } finally {
     leave();
   }
+}
+
+/** A page is read from a position on, which its first record has. */
+function holds(page: readonly AllStreamRecordedEvent[], position: StorePosition): boolean {
+  return page.length > 0 && positionText(page[0]!.position!) === positionText(position);
 }
 
 /** Repeated until it succeeds: a follower outlives a leader, and healthy pages fail too (one in 31,000 was seen to). Undefined once it should end. */

@@ -1,8 +1,8 @@
 /** The one client of a process: every call has a place in the queue, a timer of its own, and a connection that is replaced when it only meets deadlines. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { DeadlineExceededError, EventStoreDBClient, NotLeaderError } from "@eventstore/db-client";
-import { Unavailable } from "../../domain/log/event-log.ts";
-import type { Target } from "./eventstoredb-settings.ts";
+import { Unavailable } from "../../../domain/log/event-log.ts";
+import type { Target } from "./settings.ts";
 
 // Trap: 100 calls a connection, then the client queues silently. The rest is left to doorbells and to calls that hang on.
 const callsMax = 80;

@@ -1,10 +1,10 @@
 /** Entries as EventStoreDB keeps them, and records read back: which are leaves, and which break the log. */
 import { createHash } from "node:crypto";
 import { jsonEvent, type AllStreamRecordedEvent, type JSONEventData, type Position as StorePosition } from "@eventstore/db-client";
-import { canonical, Malformed, type JsonObject } from "../../domain/log/canonical-json.ts";
-import { readEntry } from "../../domain/log/entry.ts";
-import { Broken, type Position, type Recorded, type Sealed } from "../../domain/log/event-log.ts";
-import { entryHash, storeId } from "../../domain/log/ids.ts";
+import { canonical, Malformed, type JsonObject } from "../../../domain/log/canonical-json.ts";
+import { readEntry } from "../../../domain/log/entry.ts";
+import { Broken, type Position, type Recorded, type Sealed } from "../../../domain/log/event-log.ts";
+import { entryHash, storeId } from "../../../domain/log/ids.ts";
 
 export type Stored = JSONEventData;
 
