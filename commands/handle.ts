@@ -3,7 +3,6 @@ import { type Call, type Claim, type Decider, streamName } from "../domain/decid
 import type { Json } from "../domain/log/canonical-json.ts";
 import { Unavailable } from "../domain/log/event-log.ts";
 import { commandId, commandNamespace, madeId, streamPart } from "../domain/log/ids.ts";
-import { mayAct, membership, roles } from "../domain/membership.ts";
 import { type Problem, problem } from "../domain/problem.ts";
 import { type Answer, keyReused, refused } from "./answer.ts";
 import { createdBy, type Pending, StreamQueues } from "./queue.ts";
@@ -78,10 +77,10 @@ export class CommandHandler {
 
     // A repeat is answered from the log, whatever has become of its caller, its claims and the facts since.
     const isRepeat = (await this.states.get(decider.stream, key)).commands.has(call.cmd);
-    const pending = { request, call, stream, key };
+    const pending = { request, call, stream, key, isClaim };
     if (isRepeat) return this.#queues.answer({ ...pending, facts: undefined, asOf: 0 });
-    const forbidden = isClaim ? undefined : await this.#forbids(command, caller);
-    if (forbidden) return refused(forbidden);
+    const early = await this.#queues.forbids(pending);
+    if (early) return refused(early);
     const known = await this.#knowFacts(decider, command.name, call);
     const claims = decider.claims?.[command.name]?.(call) ?? [];
     if (claims.length > 0) {
@@ -129,12 +128,5 @@ export class CommandHandler {
       if (answer.kind === "refused") return answer.problem;
     }
     return undefined;
-  }
-
-  async #forbids({ by: audience }: Exposed, caller: Caller): Promise<Problem | undefined> {
-    if (caller.kind !== "member") return undefined;
-    const [held, standing] = await Promise.all([this.states.get(roles, ""), this.states.get(membership, caller.id)]);
-    const denied = mayAct(audience, { roles: held.state, membership: standing.state }, caller.id, this.#world.now());
-    return denied && problem("FORBIDDEN", denied.detail);
   }
 }

@@ -9,6 +9,7 @@ import {
   streamName,
 } from "../domain/decider.ts";
 import { type Appended, type Conflict, type Position, type Sealed, Unavailable } from "../domain/log/event-log.ts";
+import { mayAct, membership, roles, type RolesState } from "../domain/membership.ts";
 import { type Problem, problem, refusal } from "../domain/problem.ts";
 import { type NewEvent } from "../event-schemas/declare.ts";
 import { accepted, type Accepted, type Answer, askedTheSame, keyReused, refused } from "./answer.ts";
@@ -24,6 +25,8 @@ export type Pending = {
   readonly call: Call;
   readonly stream: string;
   readonly key: string;
+  /** A claim is authorised by the command that stakes it. */
+  readonly isClaim: boolean;
   readonly facts: unknown;
   /** The size of the log that the facts are as of, fixed for this try. */
   readonly asOf: number;
@@ -68,6 +71,18 @@ export class StreamQueues {
     const base = await this.#states.get(decider.stream, pending.key);
     const decision = await this.#decide(pending, base.state, base);
     return "problem" in decision ? decision.problem : undefined;
+  }
+
+  /** Judged early, to spare work, and again when the command is decided: only then it binds. `held` is the state of `roles` where that is being written. */
+  async forbids({ request, isClaim }: Pick<Pending, "request" | "isClaim">, held?: RolesState): Promise<Problem | undefined> {
+    const { caller, command } = request;
+    if (isClaim || caller.kind !== "member") return undefined;
+    const [known, standing] = await Promise.all([
+      held ?? this.#states.get(roles, "").then(({ state }) => state),
+      this.#states.get(membership, caller.id),
+    ]);
+    const denied = mayAct(command.by, { roles: known, membership: standing.state }, caller.id, this.#world.now());
+    return denied && problem("FORBIDDEN", denied.detail);
   }
 
   async #drain(stream: string): Promise<void> {
@@ -160,7 +175,8 @@ export class StreamQueues {
   async #decide(pending: Pending, state: unknown, base: Folded): Promise<{ problem: Problem } | { decided: Decided; state: unknown }> {
     const { request, call, key } = pending;
     const { command } = request;
-    const early = this.#refusesBeforehand(pending, base);
+    const early =
+      this.#refusesBeforehand(pending, base) ?? (await this.forbids(pending, base.stream === roles ? (state as RolesState) : undefined));
     if (early) return { problem: early };
     const decider: Decider = command.decider;
     const names = Object.keys(decider.reads);

@@ -32,9 +32,7 @@ export type SubjectKeys = {
 export type Facts = (question: Question, at: { readonly size: number; readonly at: string }) => Promise<unknown>;
 
 /** The index of command ids beyond what a stream's own state remembers: where a command's first entry stands, and how far the index has come. */
-export type CommandsSeen = (
-  command: string,
-) => Promise<{
+export type CommandsSeen = (command: string) => Promise<{
   readonly found?: { readonly stream: string; readonly revision: number; readonly position: Position };
   readonly upTo?: Position;
 }>;

@@ -1,0 +1,115 @@
+import fastifySwagger from "@fastify/swagger";
+import Fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type HTTPMethods } from "fastify";
+import type { Logger } from "pino";
+import { sendProblem } from "../../commands/http.ts";
+import { Broken } from "../../domain/log/event-log.ts";
+import { problem } from "../../domain/problem.ts";
+
+const methods: HTTPMethods[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+const headerBytesMax = 16 * 1024;
+const requestMs = 30_000;
+
+/** What a page may load: its own origin and nothing else, so that a page that leaks to a CDN breaks here and not in the field. */
+const contentSecurityPolicy = [
+  "default-src 'self'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "font-src 'self' data:",
+  "connect-src 'self'",
+  "worker-src 'self' blob:",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+export type Broke = (why: Error) => void;
+
+/** The server with everything that holds for every route: problems, headers, limits. `routes` adds the routes. */
+export async function httpServer(
+  logger: Logger,
+  broke: Broke,
+  routes: (app: FastifyInstance) => Promise<void> | void,
+): Promise<FastifyInstance> {
+  const app: FastifyInstance = Fastify({
+    loggerInstance: logger as FastifyBaseLogger,
+    disableRequestLogging: true,
+    // Streams of live updates never end by themselves.
+    forceCloseConnections: true,
+    requestTimeout: requestMs,
+    http: { maxHeaderSize: headerBytesMax },
+    routerOptions: { maxParamLength: 500 },
+    requestIdHeader: false,
+  });
+  // Bodies are parsed and checked by the routes themselves (`commands/http.ts`): schemas here only describe.
+  app.setValidatorCompiler(() => () => true);
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const said = problemOf(error);
+    if (said) return sendProblem(reply, said);
+    request.log.error({ err: error }, "a request failed");
+    if (error instanceof Broken) broke(error);
+    return sendProblem(reply, problem("BROKEN", "Something that cannot be; the log of the program says what"));
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const url = request.url.split("?")[0]!;
+    const allowed = methods.filter((method) => app.hasRoute({ url, method }));
+    if (allowed.length === 0) return sendProblem(reply, problem("NOT_FOUND", "Nothing is served at this path"));
+    return sendProblem(reply.header("allow", allowed.join(", ")), problem("METHOD_NOT_ALLOWED", `This path takes ${allowed.join(", ")}`));
+  });
+  app.addHook("onRequest", async (request, reply) => {
+    reply.headers({
+      "content-security-policy": contentSecurityPolicy,
+      "x-content-type-options": "nosniff",
+      "referrer-policy": "no-referrer",
+      "x-request-id": request.id,
+    });
+  });
+  app.addHook("onResponse", async (request, reply) => {
+    // The path without its query, and no header: neither tokens nor personal data get into the log.
+    request.log.debug(
+      {
+        requestId: request.id,
+        method: request.method,
+        route: request.routeOptions.url,
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime),
+      },
+      "answered",
+    );
+  });
+  await app.register(fastifySwagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: { title: "Minutebook", version: "1", description: "Commands append events; everything is read over GraphQL at /graphql." },
+      components: { securitySchemes: { bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" } } },
+    },
+  });
+  await app.register(async (scope) => void (await routes(scope)));
+  await app.ready();
+  return app;
+}
+
+function problemOf({ code, statusCode, message }: FastifyError) {
+  if (code === "FST_ERR_CTP_BODY_TOO_LARGE" || statusCode === 413)
+    return problem("BODY_TOO_LARGE", "The body is larger than this path takes");
+  if (code === "FST_ERR_CTP_INVALID_MEDIA_TYPE" || statusCode === 415)
+    return problem("UNSUPPORTED_MEDIA_TYPE", "Send the body as application/json");
+  if (code === "FST_ERR_CTP_EMPTY_JSON_BODY") return problem("MALFORMED_BODY", "The body is empty");
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return problem("MALFORMED_BODY", message);
+  return undefined;
+}
+
+const lastPort = 32_767;
+
+/** Listens on the port, or on the next free one below 32768 when it is taken. Answers the port it got. */
+export async function listenNear(app: FastifyInstance, host: string, wanted: number): Promise<number> {
+  for (let port = wanted; ; port++) {
+    try {
+      await app.listen({ host, port });
+      return port;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE" || port >= lastPort) throw error;
+    }
+  }
+}
