@@ -1,0 +1,84 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import type { JsonObject } from "../../domain/log/canonical-json.ts";
+import { verifyPath, type VerifyOptions } from "../../ops/cli/verify-files.ts";
+import { vectors } from "./vectors.ts";
+
+const home = mkdtempSync(join(tmpdir(), "minutebook-verify-"));
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+/** The exit status, and what was printed on the two streams. */
+async function run(path: string, options: VerifyOptions = {}, isTerminal = false) {
+  const printed = { out: "", err: "" };
+  const streams = { out: (text: string) => (printed.out += text), err: (text: string) => (printed.err += text), isTerminal };
+  return { exit: await verifyPath(path, options, streams), ...printed };
+}
+
+function directoryOf(files: Readonly<Record<string, string>>): string {
+  const directory = mkdtempSync(join(home, "bundle-"));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
+  return directory;
+}
+
+function filesOf({ manifest, checkpoint, entriesJsonl }: { manifest: JsonObject; checkpoint: string; entriesJsonl: string }) {
+  return { "manifest.json": JSON.stringify(manifest), checkpoint, "entries.jsonl": entriesJsonl };
+}
+
+test.each(vectors.bundles)("bundle: $why", async (bundle) => {
+  const { vkey, complete, exit, counts } = bundle;
+  const directory = directoryOf(filesOf(bundle));
+  const inWords = await run(directory, { vkey, complete });
+  expect(inWords.exit).toBe(exit);
+  expect(inWords.out).toContain(exit === 0 ? "All of it verifies." : "DOES NOT VERIFY: ");
+  expect(inWords.out.includes("identity not checked: key taken from the bundle")).toBe(vkey === undefined);
+  const inJson = await run(directory, { vkey, complete, json: true });
+  const result = JSON.parse(inJson.out) as { exit: number; counts: JsonObject };
+  expect([inJson.exit, result.exit]).toEqual([exit, exit]);
+  if (counts) {
+    const { "declared erased": declaredErased, ...others } = counts;
+    expect(result.counts).toEqual({ ...others, declaredErased, tampered: 0 });
+  }
+});
+
+test.each(vectors.receipts)("receipt: $why", async ({ text, vkey, exit, shown }) => {
+  const path = join(directoryOf({ "a.tlog-proof": text }), "a.tlog-proof");
+  const { exit: status, out } = await run(path, { vkey });
+  expect(status).toBe(exit);
+  for (const [name, value] of Object.entries(shown ?? {})) expect(out).toContain(`${name} = ${JSON.stringify(value)}`);
+  expect((await run(path, { vkey, json: true })).exit).toBe(exit);
+});
+
+const whole = filesOf(vectors.bundles[0]!);
+
+test.each(Object.keys(whole))("a bundle without its %s does not verify, and the file is named", async (name) => {
+  const files: Record<string, string> = { ...whole };
+  delete files[name];
+  const { exit, out } = await run(directoryOf(files), { json: true });
+  expect(exit).toBe(3);
+  expect(JSON.parse(out)).toMatchObject({ problem: { file: name, reason: "the file is missing" } });
+});
+
+test("a path that is not there, and a receipt without a key, are mistakes of usage", async () => {
+  expect(await run(join(home, "nowhere"))).toMatchObject({ exit: 2, out: "" });
+  const path = join(directoryOf({ "a.tlog-proof": vectors.receipts[0]!.text }), "a.tlog-proof");
+  expect(await run(path)).toMatchObject({ exit: 2, out: "" });
+});
+
+test("a file that is not UTF-8 or absurdly large is refused by name", async () => {
+  const directory = directoryOf(whole);
+  writeFileSync(join(directory, "checkpoint"), Uint8Array.of(0xff));
+  expect(JSON.parse((await run(directory, { json: true })).out)).toMatchObject({
+    exit: 3,
+    problem: { file: "checkpoint", reason: "not UTF-8" },
+  });
+  writeFileSync(join(directory, "manifest.json"), " ".repeat(1_048_577));
+  expect(JSON.parse((await run(directory, { json: true })).out)).toMatchObject({ exit: 3, problem: { file: "manifest.json" } });
+});
+
+test("the first bad leaf, its stream and the reason stand in one line", async () => {
+  const bundle = vectors.bundles.find(({ why }) => why === "a value changed")!;
+  const { out } = await run(directoryOf(filesOf(bundle)));
+  expect(out.trimEnd().split("\n").at(-1)).toBe("DOES NOT VERIFY: leaf 1 · stream s-1 · the data is not what the entry commits to");
+});
