@@ -44,15 +44,18 @@ function readPidFile(directory: string): PidFile | undefined {
   }
 }
 
-function endpointOf(found: { port: number; socket: string; address: string }): Endpoint {
+/** Where a server that is ready listens. */
+export function endpointOf(directory: string): Endpoint {
+  const found = readPidFile(directory);
+  if (!found) throw new Error("Postgres ended just after it had been ready");
   return { host: found.socket || found.address, port: found.port };
 }
 
 /** The server that a killed predecessor left on these data. A pid file that names a dead or an unrelated process is cleared away: Postgres would refuse to start. Trap: an empty one may belong to a server that is being started this moment. */
-export function findPostmaster(directory: string, log: (line: string) => void): Postmaster | undefined {
+export function findPostmaster(directory: string, log: (line: string) => void): Omit<Postmaster, "endpoint"> | undefined {
   const found = readPidFile(directory);
   if (!found) return undefined;
-  if (isPostmasterOf(found.pid, directory)) return { pid: found.pid, endpoint: endpointOf(found), exited: untilGone(found.pid, directory) };
+  if (isPostmasterOf(found.pid, directory)) return { pid: found.pid, exited: untilGone(found.pid, directory) };
   if (Number.isNaN(found.pid) && found.ageMs < emptyPidFileForMs) return undefined;
   log(`postmaster.pid names process ${found.pid}, which is ${isAlive(found.pid) ? "not Postgres" : "gone"}: cleared away`);
   rmSync(pidFile(directory), { force: true });
@@ -126,13 +129,11 @@ function watchFolder(directory: string, ring: () => void) {
 }
 
 /** Stops a server, ours or found; `fast` lets running statements fail and writes a checkpoint. */
-export async function stopPostmaster({ as, binaries, state }: Cluster, { exited }: Postmaster): Promise<void> {
+export async function stopPostmaster({ as, binaries, state }: Cluster, { pid, exited }: Omit<Postmaster, "endpoint">): Promise<void> {
   const stop = (mode: string) => runAs(as, binaries.pgCtl, ["stop", "-D", state.directory, "-m", mode, "-w", "-t", "60"]);
-  const failure = await stop("fast").then(
-    () => undefined,
-    (error: Error) => error,
-  );
-  if (failure && readPidFile(state.directory)) await stop("immediate");
+  // Trap: pg_ctl stops whichever server the directory has; with ours gone, that would be somebody else's.
+  const isThere = () => readPidFile(state.directory)?.pid === pid;
+  if (isThere()) await stop("fast").catch(() => (isThere() ? stop("immediate") : undefined));
   await exited;
 }
 

@@ -4,7 +4,7 @@ import pg from "pg";
 import { locateBinaries } from "./binaries.ts";
 import { openCluster, type Cluster, type Places } from "./cluster.ts";
 import { readHomeState, type HomeState } from "./home-state.ts";
-import { findPostmaster, launch, stopPostmaster, untilReady, type LaunchOptions, type Postmaster } from "./postmaster.ts";
+import { endpointOf, findPostmaster, launch, stopPostmaster, untilReady, type LaunchOptions, type Postmaster } from "./postmaster.ts";
 import { giveLogins } from "./roles.ts";
 import { checkDurability } from "./server-checks.ts";
 
@@ -85,11 +85,12 @@ async function adopt(cluster: Cluster, { durable }: LaunchOptions, log: (line: s
   try {
     const late = delay(adoptWithinMs, "it did not get ready", { ref: false });
     await untilReady(found.pid, cluster.state.directory, Promise.race([found.exited, late]));
-    await withClient(configFor(cluster, found, "postgres", "postgres"), async (client) => {
+    const postmaster = { ...found, endpoint: endpointOf(cluster.state.directory) };
+    await withClient(configFor(cluster, postmaster, "postgres", "postgres"), async (client) => {
       if (durable) await checkDurability(client);
     });
     log(`adopted the Postgres that was left running as process ${found.pid}`);
-    return found;
+    return postmaster;
   } catch (error) {
     log(`stopping the Postgres that was left running as process ${found.pid}: ${(error as Error).message}`);
     await stopPostmaster(cluster, found);
