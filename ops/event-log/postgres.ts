@@ -8,12 +8,12 @@ import { checkDurability } from "../postgres/server-checks.ts";
 import { positionOf } from "./leaf-position.ts";
 import { channel, type Wish } from "./postgres/batch.ts";
 import { openReader } from "./postgres/reader.ts";
-import { openPool, openSession, sayOf, type Session } from "./postgres/session.ts";
+import { openPool, openSession, type Session } from "./postgres/session.ts";
 import { openTail } from "./postgres/tail.ts";
-import { openWriter } from "./postgres/writer.ts";
+import { openWriter, type Writer } from "./postgres/writer.ts";
 
 const pollMs = 250;
-const relistenMs = 1_000;
+const reconnectMs = 1_000;
 
 export type PostgresLogOptions = {
   readonly connection: pg.ClientConfig;
@@ -35,11 +35,11 @@ export async function openPostgresLog(options: PostgresLogOptions): Promise<Even
     if (durability === "checked") await checked(pool);
     const tail = openTail(reader, await reader.size(), { entriesMax: tailEntriesMax, bytesMax: tailBytesMax }, closing.signal);
     const writer = openWriter({
-      connect: () => openSession(connection, "minutebook log writer"),
+      connect: () => openListening(connection, tail.news),
       deadlineMs,
       committed: (start, accepted) => tail.add(placedFrom(start, accepted)),
     });
-    const listener = listen(connection, closing.signal, (processId) => processId !== writer.processId && tail.news());
+    const listening = stayConnected(writer, closing.signal, tail.news);
     // Behind the notifications, which are lost while nobody listens. While we append ourselves there is nothing to ask:
     // a fast append has proven that nobody else did.
     const poll = setInterval(() => tail.uncertain && tail.news(), pollMs);
@@ -57,7 +57,7 @@ export async function openPostgresLog(options: PostgresLogOptions): Promise<Even
         await writer.close();
         clearInterval(poll);
         closing.abort();
-        await Promise.all([listener, pool.end()]);
+        await Promise.all([listening, pool.end()]);
       },
     };
   } catch (fault) {
@@ -87,25 +87,32 @@ function placedFrom(start: number, accepted: readonly Wish[]): Placed[] {
   return placed;
 }
 
-/** Hears of other processes' appends until the signal aborts. Connects again when it must: what it missed meanwhile it takes for news. */
-async function listen(connection: pg.ClientConfig, closed: AbortSignal, heard: (processId?: number) => void): Promise<void> {
+/** Appends and listens on one connection: our own notifications then wake no other process of the server. */
+async function openListening(connection: pg.ClientConfig, news: () => void): Promise<Session> {
+  const session = await openSession(connection, "minutebook log");
+  const { client, cut } = session;
+  try {
+    const { rows } = await client.query<{ own: number }>(`select pg_backend_pid() as own`);
+    client.on("notification", ({ processId }) => processId !== rows[0]!.own && news());
+    await client.query(`listen ${channel}`);
+    return session;
+  } catch (fault) {
+    cut();
+    throw fault;
+  }
+}
+
+/** Keeps the connection, also while nobody appends. What was missed without it is taken for news. */
+async function stayConnected(writer: Writer, closed: AbortSignal, news: () => void): Promise<void> {
   while (!closed.aborted) {
-    let session: Session | undefined;
     try {
-      session = await openSession(connection, "minutebook log listener");
-      const { client, cut } = session;
-      const lost = new Promise<void>((resolve) => client.once("end", resolve));
-      closed.addEventListener("abort", cut, { once: true });
-      client.on("notification", ({ processId }) => heard(processId));
-      await client.query(`listen ${channel}`);
-      heard();
-      if (closed.aborted) cut();
+      const { lost } = await writer.connected();
+      news();
       await lost;
-      closed.removeEventListener("abort", cut);
     } catch {
-      session?.cut();
+      // The server is away; whoever appends or reads meanwhile is told so.
     }
-    await pause(relistenMs, closed);
+    await pause(reconnectMs, closed);
   }
 }
 

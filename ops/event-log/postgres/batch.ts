@@ -98,11 +98,11 @@ async function insertAll(client: pg.ClientBase, size: number, wishes: readonly W
   }
   const values = [
     size,
-    streams,
+    textArray(streams),
     revisions,
-    texts,
-    data,
-    salts,
+    textArray(texts),
+    textArray(data),
+    textArray(salts),
     commands,
     firsts,
     needed.map(({ stream }) => stream),
@@ -110,6 +110,21 @@ async function insertAll(client: pg.ClientBase, size: number, wishes: readonly W
   ];
   const { rowCount } = await client.query({ ...insert, values });
   return rowCount === streams.length;
+}
+
+const textType = 25;
+
+/** A `text[]` in Postgres' binary form, which costs neither side the escaping of every quote in JSON. The driver sends buffers as binary. */
+function textArray(texts: readonly string[]): Buffer {
+  const bytes = Buffer.allocUnsafe(texts.reduce((sum, text) => sum + 4 + Buffer.byteLength(text), 20));
+  for (const [index, word] of [1, 0, textType, texts.length, 1].entries()) bytes.writeInt32BE(word, 4 * index);
+  let at = 20;
+  for (const text of texts) {
+    const length = bytes.write(text, at + 4);
+    bytes.writeInt32BE(length, at);
+    at += 4 + length;
+  }
+  return bytes;
 }
 
 type Known = {

@@ -12,6 +12,8 @@ const settings = `set enable_seqscan = off; set enable_hashjoin = off; set enabl
 export type Session = {
   readonly client: pg.Client;
   readonly usable: boolean;
+  /** Resolves when the connection is gone. */
+  readonly lost: Promise<void>;
   /** Cuts the connection at once, also in the middle of a statement. */
   cut(): void;
 };
@@ -28,7 +30,7 @@ export async function openSession(connection: pg.ClientConfig, name: string): Pr
   let usable = true;
   // Trap: without a listener the loss of an idle connection ends the process.
   client.on("error", () => (usable = false));
-  client.on("end", () => (usable = false));
+  const lost = new Promise<void>((resolve) => client.once("end", resolve)).then(() => void (usable = false));
   const cut = (): void => {
     usable = false;
     socket.destroy();
@@ -45,6 +47,7 @@ export async function openSession(connection: pg.ClientConfig, name: string): Pr
     get usable() {
       return usable;
     },
+    lost,
     cut,
   };
 }

@@ -17,8 +17,8 @@ export type WriterOptions = {
 
 export type Writer = {
   append(stream: string, expected: number, entries: readonly Sealed[], deadline?: AbortSignal): Promise<Appended | Conflict>;
-  /** The server's process behind the current connection: its notifications are our own. */
-  readonly processId: number | undefined;
+  /** The connection through which we append, made when there is none. */
+  connected(): Promise<Session>;
   /** Takes no more, and resolves when all that was taken is answered. */
   close(): Promise<void>;
 };
@@ -35,11 +35,13 @@ type Waiting = Wish & {
 export function openWriter({ connect, deadlineMs, committed }: WriterOptions): Writer {
   let queue: Waiting[] = [];
   let session: Session | undefined;
+  let connecting: Promise<Session> | undefined;
   /** The log's size as our last batch left it: another process may have moved it since, and then the fast path finds out. */
   let size: number | undefined;
   let inFlight: readonly Waiting[] = [];
   let working: Promise<void> | undefined;
   let closed = false;
+  let ended = false;
 
   const append: Writer["append"] = async (stream, expected, entries, deadline) => {
     const written = admissible(stream, expected, entries);
@@ -80,6 +82,15 @@ export function openWriter({ connect, deadlineMs, committed }: WriterOptions): W
     working = undefined;
   }
 
+  function connected(): Promise<Session> {
+    if (session?.usable) return Promise.resolve(session);
+    if (ended) return Promise.reject(new Unavailable("the log is closed"));
+    connecting ??= connect()
+      .then((made) => (session = made))
+      .finally(() => (connecting = undefined));
+    return connecting;
+  }
+
   function gather(): Waiting[] {
     let bytes = 0;
     let count = 0;
@@ -105,24 +116,25 @@ export function openWriter({ connect, deadlineMs, committed }: WriterOptions): W
 
   async function tried(open: readonly Waiting[], locked: boolean): Promise<"done" | "clash" | "again"> {
     try {
-      if (!session?.usable) session = await connect();
+      await connected();
     } catch (fault) {
       // Nothing of it was sent now; what an earlier attempt sent is settled once the server is back, or its deadline passes.
       for (const one of open) if (one.fate === "nothing-happened") one.fail(new Unavailable(`the log's database: ${sayOf(fault)}`));
       return "again";
     }
+    const { client } = session!;
     const before = open.map(({ fate }) => fate);
     for (const one of open) one.fate = "unknown";
     inFlight = open;
     try {
-      const fast = locked || size === undefined ? undefined : await appendFast(session.client, size, open);
-      settle(open, fast ?? (await appendLocked(session.client, open)));
+      const fast = locked || size === undefined ? undefined : await appendFast(client, size, open);
+      settle(open, fast ?? (await appendLocked(client, open)));
       return "done";
     } catch (thrown) {
       size = undefined;
       const fault = faultOf(thrown);
       if (fault === "unknown") {
-        session.cut();
+        session?.cut();
         return "again";
       }
       for (const [index, one] of open.entries()) one.fate = before[index]!;
@@ -152,12 +164,12 @@ export function openWriter({ connect, deadlineMs, committed }: WriterOptions): W
 
   return {
     append,
-    get processId() {
-      return (session?.client as { processID?: number } | undefined)?.processID;
-    },
+    connected,
     async close() {
       closed = true;
       await working;
+      ended = true;
+      await connecting?.catch(() => undefined);
       await session?.client.end().catch(() => undefined);
     },
   };
