@@ -32,7 +32,10 @@ function platformPackage(): string {
   }
 }
 
-/** The package holds its shared-library links as a list, for npm packages carry no links, and makes them in an install script: npm 12 and --ignore-scripts leave that out. */
+/**
+ * The package holds its shared-library links as a list, for npm packages carry no links, and makes them in an install script: npm 12
+ * and --ignore-scripts leave that out.
+ */
 export async function hydrateSymlinks(root: string): Promise<void> {
   const missing = await missingLinks(root);
   if (missing.length === 0) return;
@@ -55,7 +58,10 @@ function binariesIn(folder: string, release: string): Binaries {
   return { folder, release, initdb: program("initdb"), postgres: program("postgres"), pgCtl: program("pg_ctl") };
 }
 
-/** A copy for a user who cannot reach the checkout. Order: it gets its name when it is whole, so a crash leaves none that looks finished. */
+/**
+ * A copy for a user who cannot reach the checkout. Order: it gets its name when it is whole, so a crash leaves none that looks
+ * finished.
+ */
 export async function copyBinaries(from: Binaries, parent: string): Promise<Binaries> {
   const folder = join(parent, `binaries-${from.release}`);
   if (!existsSync(folder)) {

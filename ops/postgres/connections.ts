@@ -18,7 +18,10 @@ export function connectionsFor(server: Server, database = "minutebook"): Connect
   };
 }
 
-/** On another server there is one login, which enters the roles if `prepareDatabase` could make them. Through PgBouncer it cannot: startup options do not pass. */
+/**
+ * On another server there is one login, which enters the roles if `prepareDatabase` could make them. Through PgBouncer it cannot:
+ * startup options do not pass.
+ */
 export function connectionsForUrl(url: string, roles: RoleSeparation): Connections {
   const pool = (role: LoginRole, more = ""): PoolConfig => {
     const options = `${roles === "separate" ? `-c role=${role}` : ""} ${more}`.trim();

@@ -51,7 +51,10 @@ export function endpointOf(directory: string): Endpoint {
   return { host: found.socket || found.address, port: found.port };
 }
 
-/** The server that a killed predecessor left on these data. A pid file that names a dead or an unrelated process is cleared away: Postgres would refuse to start. Trap: an empty one may belong to a server that is being started this moment. */
+/**
+ * The server that a killed predecessor left on these data. A pid file that names a dead or an unrelated process is cleared away:
+ * Postgres would refuse to start. Trap: an empty one may belong to a server that is being started this moment.
+ */
 export function findPostmaster(directory: string, log: (line: string) => void): Omit<Postmaster, "endpoint"> | undefined {
   const found = readPidFile(directory);
   if (!found) return undefined;

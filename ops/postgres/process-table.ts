@@ -19,7 +19,10 @@ export function startedAt(pid: number): string {
   return ps(pid, "lstart=");
 }
 
-/** Is it the first process of a Postgres on that directory? Each works in its data directory, and keeps its arguments, as its children do not. */
+/**
+ * Is it the first process of a Postgres on that directory? Each works in its data directory, and keeps its arguments, as its
+ * children do not.
+ */
 export function isPostmasterOf(pid: number, directory: string): boolean {
   if (!(pid > 0) || !isAlive(pid)) return false;
   if (process.platform !== "linux") return `${ps(pid, "args=")} `.includes(`postgres -D ${directory} `);

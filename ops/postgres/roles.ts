@@ -18,7 +18,10 @@ export async function giveLogins(client: pg.ClientBase, passwords: Record<LoginR
   }
 }
 
-/** On somebody else's server the roles have no login: our user enters them after connecting (`options: -c role=…`), if it may create them at all. */
+/**
+ * On somebody else's server the roles have no login: our user enters them after connecting (`options: -c role=…`), if it may create
+ * them at all.
+ */
 export async function establishRoles(client: pg.ClientBase): Promise<RoleSeparation> {
   await client.query("savepoint roles");
   try {
@@ -33,7 +36,10 @@ export async function establishRoles(client: pg.ClientBase): Promise<RoleSeparat
   }
 }
 
-/** Trap: whoever creates a role may not act as it before it has granted it to itself; a superuser may, and grants would only make two starting processes clash. */
+/**
+ * Trap: whoever creates a role may not act as it before it has granted it to itself; a superuser may, and grants would only make two
+ * starting processes clash.
+ */
 async function enter(client: pg.ClientBase): Promise<void> {
   const { rows } = await client.query<{ outside: string }>(
     "select role as outside from unnest($1::text[]) as role where not pg_has_role(current_user, role, 'member')",

@@ -12,7 +12,8 @@ export const migrations: readonly Migration[] = [
       create schema rows;`,
   },
   {
-    // Keys are wrapped by a master key that lies outside the database. Destroying one leaves its id, so that the loss can be told from a fault.
+    // Keys are wrapped by a master key that lies outside the database. Destroying one leaves its id, so that the loss can be told
+    // from a fault.
     id: "002-keys",
     sql: `
       create table keys.subject_keys (

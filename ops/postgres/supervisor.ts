@@ -78,7 +78,10 @@ export async function startPostgres({
   };
 }
 
-/** A live server is ours if it answers to our password and keeps its promises; otherwise it is stopped, for two cannot run on one directory. */
+/**
+ * A live server is ours if it answers to our password and keeps its promises; otherwise it is stopped, for two cannot run on one
+ * directory.
+ */
 async function adopt(cluster: Cluster, { durable }: LaunchOptions, log: (line: string) => void): Promise<Postmaster | undefined> {
   const found = findPostmaster(cluster.state.directory, log);
   if (!found) return undefined;

@@ -23,7 +23,10 @@ afterAll(async () => {
 type Role = Exclude<keyof Connections, "superuser">;
 const roleNames: Role[] = ["app", "rows", "auditor"];
 
-/** Tried in a transaction that is rolled back; answers whether Postgres let it through, and fails on any other error than a missing right. */
+/**
+ * Tried in a transaction that is rolled back; answers whether Postgres let it through, and fails on any other error than a missing
+ * right.
+ */
 async function may(connections: Connections, role: Role, sql: string): Promise<boolean> {
   const client = new pg.Client(connections[role]);
   await client.connect();
