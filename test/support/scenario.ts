@@ -34,7 +34,8 @@ type Scenario<C extends Record<string, TSchema>, U extends Rules> = {
 
 export const noon = "2030-01-01T12:00:00.000Z";
 const earlier = "2030-01-01T09:00:00.000Z";
-const past = "0c7f6a0e-1f6b-5d0e-9a55-3f3c4b1d2e01";
+/** The command that the given events come from, where nothing else is said. */
+export const pastCommand = "0c7f6a0e-1f6b-5d0e-9a55-3f3c4b1d2e01";
 const now = "0c7f6a0e-1f6b-5d0e-9a55-3f3c4b1d2e02";
 
 /** The n-th id that the command of a scenario makes. */
@@ -56,9 +57,9 @@ export function stateAfter<State>(stream: { readonly initial: State } & AnyStrea
   const stored = events.map((given, revision) => {
     const { event, around } = "event" in given ? given : stands(given, {});
     const { type, data } = readEvent(event.type, event.version, sealed(event));
-    const id = eventId(past, stream.name, revision);
+    const id = eventId(pastCommand, stream.name, revision);
     const position = String(revision).padStart(16, "0");
-    const usual = { id, at: earlier, by: "system:scenario", cmd: past, stream: stream.name, revision, position };
+    const usual = { id, at: earlier, by: "system:scenario", cmd: pastCommand, stream: stream.name, revision, position };
     return { type, data, happened: { ...usual, ...around } };
   });
   return fold(stream, stored);
