@@ -6,12 +6,15 @@ import { flatFolders, limits } from "./tidy/floors.ts";
 import { planted, soundTree } from "./tidy/planted.ts";
 
 const root = join(import.meta.dirname, "..");
-const notOurs = ["node_modules", ".git", ".minutebook", "coverage", ".DS_Store", "package-lock.json"];
+const ignored = readFileSync(join(root, ".gitignore"), "utf8").trim().split("\n");
+const notOurs = (name: string) =>
+  [".git", "package-lock.json"].includes(name) ||
+  ignored.some((each) => (each.startsWith("*") ? name.endsWith(each.slice(1)) : name === each.replace(/\/$/, "")));
 
 function treeOf(folder = ""): Map<string, string> {
   const files = new Map<string, string>();
   for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
-    if (notOurs.includes(entry.name) || entry.name.endsWith(".log")) continue;
+    if (notOurs(entry.name)) continue;
     const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
     if (entry.isDirectory()) for (const [inner, text] of treeOf(path)) files.set(inner, text);
     else if (entry.isFile()) files.set(path, readFileSync(join(root, path), "utf8"));
