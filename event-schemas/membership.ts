@@ -89,7 +89,7 @@ export const roleEvents = declareEvents({
   },
   MemberBarred: {
     version: 1,
-    summary: "A member may hold no role from here on: about to leave, be suspended or expelled.",
+    summary: "A member's roles end, and none may be given from here on: about to leave, be suspended or expelled.",
     fields: { memberId: Uuid },
   },
   MemberUnbarred: { version: 1, summary: "A member may be given roles again.", fields: { memberId: Uuid } },
