@@ -37,15 +37,16 @@ type Decided = Shut & { readonly decision: { readonly event: string; readonly ta
 
 export type ProposalState =
   | { readonly status: "none" }
-  | ({ readonly status: "draft" | "withdrawn" } & Draft)
+  | ({ readonly status: "draft" } & Draft)
+  | ({ readonly status: "withdrawn" } & Draft)
   | ({ readonly status: "opening" } & Opening)
   | ({ readonly status: "open" } & Voting)
   | ({ readonly status: "closed" } & Shut)
   | ({ readonly status: "adopted" | "rejected" } & Decided);
 
-type Data<N extends keyof typeof proposalEvents> = StoredData<typeof proposalEvents, N>;
+type Stored<N extends keyof typeof proposalEvents> = StoredData<typeof proposalEvents, N>;
 
-const contentIn = ({ title, body, ruleset, effects, tags, contentHash }: Data<"ProposalAmended">): Content => ({
+const contentIn = ({ title, body, ruleset, effects, tags, contentHash }: Stored<"ProposalAmended">): Content => ({
   title,
   ...(body !== undefined && { body }),
   ruleset,
@@ -57,7 +58,7 @@ const contentIn = ({ title, body, ruleset, effects, tags, contentHash }: Data<"P
 const noElectorate: Electorate = { asOf: 0, root: "", count: 0, totalWeight: 0, lists: [] };
 const electorateIn = (state: ProposalState): Electorate => ("electorate" in state ? state.electorate : noElectorate);
 
-const withList = (state: ProposalState, { asOf, root, count, totalWeight, members }: Data<"ElectorateSnapshotted">): Electorate => ({
+const withList = (state: ProposalState, { asOf, root, count, totalWeight, members }: Stored<"ElectorateSnapshotted">): Electorate => ({
   asOf,
   root,
   count,

@@ -1,0 +1,91 @@
+/**
+ * Which fields of an event somebody may see: the one answer for GraphQL, log routes, bundles, exports, receipts, live updates and webhooks.
+ * Fields are shown in their stored form; what is withheld is replaced by its digest, so every proof stays valid. An entry is public whole.
+ * Judged by what is so now, never as of the past that is asked about: a vote that was open then may be closed by now, a member gone.
+ */
+import { declarationOf } from "../event-schemas/catalogue.ts";
+import { isPersonal } from "../event-schemas/declare.ts";
+import type { Role } from "./caller.ts";
+
+export type Viewer =
+  | { readonly kind: "guest" }
+  /** `active`: a member now, and not suspended. `roles`: those held now, in the scope of the whole community. */
+  | { readonly kind: "member"; readonly id: string; readonly active: boolean; readonly roles: readonly Role[] }
+  /** The instance itself: a full export. */
+  | { readonly kind: "instance" };
+
+/** An event as it is stored. */
+export type Shown = {
+  readonly type: string;
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly entry: { readonly by: string; readonly sv: number };
+};
+
+/** How a proposal's choices are kept, and whether its voting has ended by now. */
+export type Keeping = { readonly secrecy: "open" | "hiddenUntilClose"; readonly closed: boolean };
+/** Undefined where the proposal is not known (yet): its choices are then withheld. */
+export type ProposalOf = (proposalId: string) => Keeping | undefined;
+
+const holdsChoice = new Set(["BallotCast", "BallotRevised"]);
+
+/** Personal fields that the other members have no business with: who else may see them than the member whom they are about. */
+const confided: Readonly<Record<string, readonly Role[]>> = {
+  "MemberSuspended.reason": ["admin", "admission", "moderator", "auditor"],
+};
+
+/** Field → how it is declared, in the shape in which this version was stored. */
+type Shape = ReadonlyMap<string, { readonly subject?: string; readonly confidedTo?: readonly Role[] }>;
+const shapes = new Map<string, Shape>();
+
+function shapeOf(type: string, version: number): Shape {
+  const name = `${type} ${version}`;
+  const known = shapes.get(name);
+  if (known) return known;
+  const declaration = declarationOf(type);
+  const fields = (declaration?.version === version ? declaration.fields : declaration?.earlier?.[version]?.fields) ?? {};
+  const shape: Shape = new Map(
+    Object.entries(fields).map(([field, declared]) => {
+      const confidedTo = confided[`${type}.${field}`];
+      return [field, { ...(isPersonal(declared) && { subject: declared.subject }), ...(confidedTo && { confidedTo }) }];
+    }),
+  );
+  if (declaration) shapes.set(name, shape);
+  return shape;
+}
+
+/**
+ * Whether the viewer may see a field of this event. A field that no schema declares is withheld from all but the instance.
+ * Electorates are public although they list members: ids are random, every ballot's stream already names its voter, and without the list
+ * no outsider could check the root, the quorum or the count.
+ */
+export function mayRead({ type, data, entry }: Shown, viewer: Viewer, proposalOf: ProposalOf): (field: string) => boolean {
+  if (viewer.kind === "instance") return () => true;
+  const shape = shapeOf(type, entry.sv);
+  const isMe = (id: unknown) => viewer.kind === "member" && viewer.id === id;
+  const isHidden = holdsChoice.has(type) && !isMe(data["memberId"]) && !showsChoices(proposalOf(data["proposalId"] as string));
+  return (field) => {
+    // Trap: `.command` holds a hash of what was asked, and of a ballot only a few things can have been asked.
+    if (field === ".command") return isMe(entry.by) || (isAuditor(viewer) && !isHidden);
+    if (field === ".auth") return isMe(entry.by) || isAuditor(viewer);
+    // The sender's own claim of a time stands beside the fields that a schema declares.
+    if (field === "claimedAt") return true;
+    const declared = shape.get(field);
+    if (!declared) return false;
+    if (declared.subject !== undefined) return isMe(data[declared.subject]) || mayReadPersonal(viewer, declared.confidedTo);
+    return field !== "choice" || !isHidden;
+  };
+}
+
+/** The names of the fields of this event that the viewer may see. */
+export function visibleFields(event: Shown, viewer: Viewer, proposalOf: ProposalOf): ReadonlySet<string> {
+  const isVisible = mayRead(event, viewer, proposalOf);
+  return new Set(Object.keys(event.data).filter(isVisible));
+}
+
+const isAuditor = (viewer: Viewer) => viewer.kind === "member" && viewer.active && viewer.roles.includes("auditor");
+const mayReadPersonal = (viewer: Viewer, confidedTo: readonly Role[] | undefined) =>
+  viewer.kind === "member" && viewer.active && (confidedTo === undefined || confidedTo.some((role) => viewer.roles.includes(role)));
+
+/** Whether a choice on this proposal may be shown to whoever did not make it: rows, counts, filters and orders ask this. */
+export const showsChoices = (keeping: Keeping | undefined): boolean =>
+  keeping !== undefined && (keeping.secrecy === "open" || keeping.closed);
