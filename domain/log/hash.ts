@@ -53,10 +53,18 @@ export function hmacSha256(key: Uint8Array, message: Uint8Array | string): Uint8
 
 /** RFC 9562 version 5, lower case. The namespace is a UUID in lower case. */
 export function uuidV5(namespace: string, name: string): string {
-  const space = fromHex(namespace.replaceAll("-", ""));
-  if (space?.length !== 16) throw new RangeError("the namespace is not a UUID");
-  return uuidText(sha1HexNow(concat(space, utf8(name))), "5");
+  if (!uuidForm.test(namespace)) throw new RangeError("the namespace is not a UUID");
+  const bytes = utf8(sixteen + name);
+  for (let to = 0, at = 0; to < 16; to++, at += 2) {
+    if (at === 8 || at === 13 || at === 18 || at === 23) at++;
+    bytes[to] = (hexDigit(namespace, at) << 4) | hexDigit(namespace, at + 1);
+  }
+  return uuidText(sha1HexNow(bytes), "5");
 }
+
+const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** Room for the namespace before the name. */
+const sixteen = "0".repeat(16);
 
 /** The first 16 bytes, given in hex, as a UUID with this version and the variant bits `10`. */
 export function uuidText(digits: string, version: string): string {

@@ -83,7 +83,7 @@ export class EntryChecker {
 
   /** The next entry as an instance stores it. Undefined when it is good. */
   takeRow({ text, hash, ...told }: Row): Problem | undefined {
-    return this.take(text, () => (told.data || told.digests ? readPayload(told) : undefined), hash);
+    return this.take(text, () => (told.data || told.digests ? readPayload(told.data, told.salts, told.digests) : undefined), hash);
   }
 
   /** A place in the log whose entry cannot be read at all. */

@@ -43,8 +43,21 @@ export function readEntry(text: string, ofLog?: string): Entry {
   if (!Number.isSafeInteger(sv)) throw new Malformed("not a safe integer", "/sv");
   if (ofLog !== undefined && log !== ofLog) throw new Malformed("an entry of another log", "/log");
   if (!isDate(at!)) throw new Malformed("not a date of the calendar", "/at");
-  const entry = { v: 1, log: log!, id: id!, stream: stream!, rev, prev: prev!, type: type!, sv, at: at!, by: by!, cmd: cmd! } as const;
-  return cause === undefined ? { ...entry, payload: payload! } : { ...entry, cause, payload: payload! };
+  const entry: Entry = {
+    v: 1,
+    log: log!,
+    id: id!,
+    stream: stream!,
+    rev,
+    prev: prev!,
+    type: type!,
+    sv,
+    at: at!,
+    by: by!,
+    cmd: cmd!,
+    payload: payload!,
+  };
+  return cause === undefined ? entry : { ...entry, cause };
 }
 
 /** The form of `at`, wherever the format uses it. */

@@ -18,9 +18,9 @@ export function readDisclosure(text: string): Disclosure {
   const parts = parseCanonical(json, valueDepthMax + 1);
   if (!Array.isArray(parts) || parts.length !== 3) throw new Malformed("not three elements");
   const [salt, name, value] = parts as [Json, Json, Json];
-  assertSalt(salt, "/0");
-  assertName(name, "/1");
-  sealedUnder(name, value, "/2");
+  if (!isSalt(salt)) throw new Malformed("not a salt of 16 bytes", "/0");
+  if (!isName(name)) throw new Malformed("not a name of a field", "/1");
+  sealedUnder(name, value);
   return { salt, name, value, digest: digest(text) };
 }
 
@@ -38,36 +38,50 @@ export type Payload = {
 };
 
 /** Recomputes the commitment from what is told. Throws `Malformed` on whatever is not of its form. */
-export function readPayload({ data = {}, salts = {}, digests = {} }: Told): Payload {
+export function readPayload(data: JsonObject = {}, salts: JsonObject = {}, digests: JsonObject = {}): Payload {
   const shown = sortedKeys(data);
   const withheld = sortedKeys(digests);
   if (shown.length !== Object.keys(salts).length) throw new Malformed("every shown field has a salt, and no other has", "/salts");
   const keys: string[] = [];
   const lines: string[] = [];
   const texts = { data: "", salts: "", digests: "" };
+  let comma = "";
   for (const name of shown) {
     const value = data[name]!;
     const salt = Object.hasOwn(salts, name) ? salts[name]! : null;
-    assertName(name, `/data/${name}`);
-    assertSalt(salt, `/salts/${name}`);
-    const key = sealedUnder(name, value, `/data/${name}`);
-    if (key !== undefined && name[0] !== ".") keys.push(key);
-    const text = canonicalAt(value, `/data/${name}`);
-    texts.data += `${texts.data && ","}"${name}":${text}`;
-    texts.salts += `${texts.salts && ","}"${name}":"${salt}"`;
+    if (!isName(name)) throw new Malformed("not a name of a field", `/data/${name}`);
+    if (!isSalt(salt)) throw new Malformed("not a salt of 16 bytes", `/salts/${name}`);
+    const text = storedText(name, value, keys);
+    texts.data += `${comma}"${name}":${text}`;
+    texts.salts += `${comma}"${name}":"${salt}"`;
     lines.push(`${name} ${digest(b64uText(`["${salt}","${name}",${text}]`))}\n`);
+    comma = ",";
   }
+  comma = "";
   for (const name of withheld) {
     const told = digests[name]!;
-    assertName(name, `/digests/${name}`);
+    if (!isName(name)) throw new Malformed("not a name of a field", `/digests/${name}`);
     assertDigest(told, `/digests/${name}`);
     if (Object.hasOwn(data, name)) throw new Malformed("a field both shown and withheld", `/digests/${name}`);
-    texts.digests += `${texts.digests && ","}"${name}":"${told}"`;
+    texts.digests += `${comma}"${name}":"${told}"`;
     lines.push(`${name} ${told}\n`);
+    comma = ",";
   }
-  // No name is the beginning of another one followed by something below a space, so lines sort as their names do.
+  // The space after a name sorts below all that names consist of, so the lines sort as the names do.
   if (withheld.length > 0) lines.sort();
   return { commitment: commitmentOf(lines), data, digests, keys, texts };
+}
+
+/** The canonical text of a stored value; adds the key to `keys` that seals it, unless the field is of the format. */
+function storedText(name: string, value: Json, keys: string[]): string {
+  try {
+    const key = sealedUnder(name, value);
+    if (key !== undefined && name[0] !== ".") keys.push(key);
+    return canonical(value, valueDepthMax);
+  } catch (fault) {
+    if (fault instanceof Malformed) fault.pointer = `/data/${name}${fault.pointer}`;
+    throw fault;
+  }
 }
 
 /** Each line is `name SP digest LF`, names ascending. */
@@ -87,54 +101,45 @@ export function assertDigest(value: Json, pointer: string): asserts value is str
   if (typeof value !== "string" || !digestForm.test(value)) throw new Malformed("not the canonical base64url of 32 bytes", pointer);
 }
 
-export function assertName(value: Json, pointer: string): asserts value is string {
-  if (typeof value !== "string" || !fieldName.test(value)) throw new Malformed("not a name of a field", pointer);
+export function isName(value: Json): value is string {
+  return typeof value === "string" && fieldName.test(value);
 }
 
-function assertSalt(value: Json, pointer: string): asserts value is string {
-  if (typeof value !== "string" || !saltForm.test(value)) throw new Malformed("not a salt of 16 bytes", pointer);
-}
-
-function canonicalAt(value: Json, pointer: string): string {
-  try {
-    return canonical(value, valueDepthMax);
-  } catch (fault) {
-    if (fault instanceof Malformed) fault.pointer = pointer + fault.pointer;
-    throw fault;
-  }
+function isSalt(value: Json): value is string {
+  return typeof value === "string" && saltForm.test(value);
 }
 
 /** The id of the key that a stored value is sealed under, undefined when it is plain. Throws on anything between. */
-function sealedUnder(name: string, value: Json, pointer: string): string | undefined {
+function sealedUnder(name: string, value: Json): string | undefined {
   if (isObject(value) && Object.hasOwn(value, "sealed")) {
     const { key, sealed } = value;
-    if (Object.keys(value).length !== 2 || key === undefined) throw new Malformed("a sealed field has a key and nothing else", pointer);
-    assertDigest(key, `${pointer}/key`);
+    if (Object.keys(value).length !== 2 || key === undefined) throw new Malformed("a sealed field has a key and nothing else");
+    assertDigest(key, "/key");
     const length = typeof sealed === "string" ? (lengthOfB64u(sealed) ?? 0) : 0;
-    if (length < 28 + 64 || (length - 28) % 64 !== 0) throw new Malformed("not sealed bytes", `${pointer}/sealed`);
+    if (length < 28 + 64 || (length - 28) % 64 !== 0) throw new Malformed("not sealed bytes", "/sealed");
     return key;
   }
-  if (name === ".command") assertCommand(value, pointer);
-  if (name === ".auth") assertAuth(value, pointer);
+  if (name === ".command") assertCommand(value);
+  if (name === ".auth") assertAuth(value);
   return undefined;
 }
 
-function assertCommand(value: Json, pointer: string): void {
-  if (!isObject(value) || Object.keys(value).length !== 2) throw new Malformed("a command has an input and a name", pointer);
+function assertCommand(value: Json): void {
+  if (!isObject(value) || Object.keys(value).length !== 2) throw new Malformed("a command has an input and a name");
   const { input = null, name } = value;
-  assertDigest(input, `${pointer}/input`);
-  if (typeof name !== "string" || !/^[a-z][a-z0-9-]{0,62}$/.test(name)) throw new Malformed("not a command's name", `${pointer}/name`);
+  assertDigest(input, "/input");
+  if (typeof name !== "string" || !/^[a-z][a-z0-9-]{0,62}$/.test(name)) throw new Malformed("not a command's name", "/name");
 }
 
 const jwtMembers = new Set(["kind", "iss", "sub", "jti", "iat"]);
 
-function assertAuth(value: Json, pointer: string): void {
-  if (!isObject(value) || typeof value["kind"] !== "string") throw new Malformed("an authorisation has a kind", pointer);
+function assertAuth(value: Json): void {
+  if (!isObject(value) || typeof value["kind"] !== "string") throw new Malformed("an authorisation has a kind");
   if (value["kind"] !== "jwt") return;
   for (const [claim, content] of Object.entries(value)) {
-    if (!jwtMembers.has(claim)) throw new Malformed("not a claim of the kind jwt", `${pointer}/${claim}`);
+    if (!jwtMembers.has(claim)) throw new Malformed("not a claim of the kind jwt", `/${claim}`);
     const fits = claim === "iat" ? typeof content === "number" && content >= 0 : typeof content === "string";
-    if (!fits) throw new Malformed("not of the claim's form", `${pointer}/${claim}`);
+    if (!fits) throw new Malformed("not of the claim's form", `/${claim}`);
   }
 }
 

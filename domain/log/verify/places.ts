@@ -47,8 +47,7 @@ export class Places {
   }
 
   private remember(entry: Entry, head: Head | undefined, next: Head): void {
-    if (head) Object.assign(head, next);
-    else this.heads.set(ownText(entry.stream), next);
+    this.heads.set(head ? entry.stream : ownText(entry.stream), next);
   }
 
   private faultOfFirst(entry: Entry, leaf: number): string | undefined {

@@ -26,9 +26,8 @@ export class SeenUuids {
   /** Says whether it was new. */
   add(packed: string): boolean {
     const set = this.sets[packed.charCodeAt(7) & 255]!;
-    if (set.has(packed)) return false;
-    set.add(packed);
-    return true;
+    const before = set.size;
+    return set.add(packed).size > before;
   }
 }
 
