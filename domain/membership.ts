@@ -97,9 +97,9 @@ export const roles: Stream<RolesState, typeof roleEvents> = {
   events: roleEvents,
   initial: { grants: [], bars: new Map() },
   evolve: {
-    RoleGranted: (state, { grantedBy: _, ...grant }) => ({
+    RoleGranted: (state, { memberId, role, scope, untilAt }) => ({
       ...state,
-      grants: [...others(state, grant.memberId, grant.role, grant.scope), grant],
+      grants: [...others(state, memberId, role, scope), { memberId, role, scope, ...(untilAt !== undefined && { untilAt }) }],
     }),
     RoleRevoked: (state, { memberId, role, scope }) => ({ ...state, grants: others(state, memberId, role, scope) }),
     // A bar ends the roles that are held: they do not come back with the member.

@@ -26,7 +26,7 @@ import {
   Role as RoleWord,
   roleEvents,
 } from "../event-schemas/membership.ts";
-import { callOf, made, noon, scenariosOf, stands, stateAfter } from "./support/scenario.ts";
+import { callOf, made, noon, pastCommand, scenariosOf, stands, stateAfter } from "./support/scenario.ts";
 
 const [ana, ben, cem] = ["1", "2", "3"].map((n) => `00000000-0000-4000-8000-00000000000${n}`) as [string, string, string];
 const decision = "00000000-0000-5000-8000-0000000000dd";
@@ -489,6 +489,16 @@ describe("a bar", () => {
       when: ["BarMember", { memberId: ben }],
       then: "IS_ADMIN",
     });
+  it("is all that is kept of an event, beside grants", () =>
+    expect(
+      stateAfter(roles, [granted(ana, "admin"), granted(ben, "officer", { untilAt: inOneHour }), MemberBarred({ memberId: cem })]),
+    ).toEqual({
+      grants: [
+        { memberId: ana, role: "admin", scope: "community" },
+        { memberId: ben, role: "officer", scope: "community", untilAt: inOneHour },
+      ],
+      bars: new Map([[cem, pastCommand]]),
+    }));
   it("ends the roles of its member, and of nobody else", () => {
     const state = stateAfter(roles, [granted(ana, "admin"), granted(ben, "officer"), barred]);
     expect(hasRole(state, ben, "officer", "community", noon)).toBe(false);

@@ -56,7 +56,7 @@ export const callOf = <Input>(input: Input, by: string, more: Partial<Call> = {}
 export function stateAfter<State>(stream: { readonly initial: State } & AnyStream, events: readonly (NewEvent | Stands)[]): State {
   const stored = events.map((given, revision) => {
     const { event, around } = "event" in given ? given : stands(given, {});
-    const { type, data } = readEvent(event.type, event.version, sealed(event));
+    const { type, data } = readEvent(event.type, event.version, { ...sealed(event), ".command": { input: "", name: "scenario" } });
     const id = eventId(pastCommand, stream.name, revision);
     const position = String(revision).padStart(16, "0");
     const usual = { id, at: earlier, by: "system:scenario", cmd: pastCommand, stream: stream.name, revision, position };
