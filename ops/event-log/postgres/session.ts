@@ -25,6 +25,7 @@ export async function openSession(connection: pg.ClientConfig, name: string): Pr
     application_name: name,
     connectionTimeoutMillis: 5_000,
     keepAlive: true,
+    pipeline: true,
     stream: () => socket,
   });
   let usable = true;

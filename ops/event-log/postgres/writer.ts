@@ -1,4 +1,7 @@
-/** Group commit: what is queued goes into one transaction, one batch in flight at a time; the next one gathers meanwhile. */
+/**
+ * Group commit: what is queued goes into one transaction. Two fast batches may be on their way, the second naming the head that the first
+ * will leave, so that the callers of one are at work while the server has the other. What comes back undone goes the locked path, alone.
+ */
 import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
 import { Unavailable, type Appended, type Conflict, type Sealed } from "../../../domain/log/event-log.ts";
 import { admissible } from "../admissible.ts";
@@ -7,6 +10,9 @@ import { faultOf, sayOf, type Session } from "./session.ts";
 
 const batchAppendsMax = 500;
 const batchBytesMax = 4 * 1024 * 1024;
+const flightsMax = 2;
+/** A queue shorter than this is not worth two round trips. */
+const splitAppendsMin = 16;
 
 export type WriterOptions = {
   connect(): Promise<Session>;
@@ -32,13 +38,18 @@ type Waiting = Wish & {
   fail(fault: unknown): void;
 };
 
+type Flight = { readonly batch: readonly Waiting[]; landed: Promise<void> };
+
 export function openWriter({ connect, deadlineMs, committed }: WriterOptions): Writer {
   let queue: Waiting[] = [];
   let session: Session | undefined;
   let connecting: Promise<Session> | undefined;
-  /** The log's size as our last batch left it: another process may have moved it since, and then the fast path finds out. */
+  /** The log's size as our last batch leaves it: another process may have moved it since, and then the fast path finds out. */
   let size: number | undefined;
-  let inFlight: readonly Waiting[] = [];
+  let flights: Flight[] = [];
+  /** Batches that came back undone, in their order. */
+  let grounded: (readonly Waiting[])[] = [];
+  let carried: readonly Waiting[] = [];
   let working: Promise<void> | undefined;
   let closed = false;
   let ended = false;
@@ -67,7 +78,8 @@ export function openWriter({ connect, deadlineMs, committed }: WriterOptions): W
       const expire = (): void => {
         waiting.fail(new Unavailable(`${stream}: no answer before the deadline`, waiting.fate));
         // Nobody waits for this batch any more: a connection that hangs must not hold up the next one.
-        if (inFlight.length > 0 && inFlight.every(({ answered }) => answered)) session?.cut();
+        const sent = [...carried, ...flights.flatMap(({ batch }) => batch)];
+        if (sent.length > 0 && sent.every(({ answered }) => answered)) session?.cut();
       };
       const timer = setTimeout(expire, deadlineMs);
       deadline?.addEventListener("abort", expire, { once: true });
@@ -78,8 +90,36 @@ export function openWriter({ connect, deadlineMs, committed }: WriterOptions): W
 
   async function work(): Promise<void> {
     // A turn of the event loop lets the callers that were just answered, or came together, into one batch.
-    for (await nextTurn(); queue.length > 0; await nextTurn()) await carry(gather());
+    for (await nextTurn(); queue.length > 0 || grounded.length > 0 || flights.length > 0; await nextTurn()) {
+      const end = session?.usable && grounded.length === 0 ? size : undefined;
+      const enough = flights.length === 0 ? 1 : flights.length < flightsMax ? flights[0]!.batch.length : Infinity;
+      if (end !== undefined && queue.length >= enough) fly(session!, end, gather(flights.length === 0));
+      else if (flights.length > 0) await flights[0]!.landed;
+      else await carry(grounded.shift() ?? gather(false));
+    }
     working = undefined;
+  }
+
+  function fly({ client, cut }: Session, end: number, batch: readonly Waiting[]): void {
+    size = batch.reduce((sum, { written }) => sum + written.length, end);
+    const undo = markSent(batch);
+    const land = async (): Promise<void> => {
+      try {
+        const done = await appendFast(client, end, batch);
+        if (done) return settle(batch, done);
+        undo();
+      } catch (thrown) {
+        if (faultOf(thrown) === "unknown") cut();
+        else undo();
+      } finally {
+        flights = flights.filter((one) => one !== flight);
+      }
+      size = undefined;
+      grounded.push(batch);
+    };
+    const flight: Flight = { batch, landed: Promise.resolve() };
+    flights.push(flight);
+    flight.landed = land();
   }
 
   function connected(): Promise<Session> {
@@ -91,75 +131,56 @@ export function openWriter({ connect, deadlineMs, committed }: WriterOptions): W
     return connecting;
   }
 
-  function gather(): Waiting[] {
+  function gather(split: boolean): Waiting[] {
+    const countMax = Math.min(batchAppendsMax, split && queue.length >= splitAppendsMin ? Math.ceil(queue.length / 2) : queue.length);
     let bytes = 0;
     let count = 0;
-    while (count < queue.length && count < batchAppendsMax && (count === 0 || bytes + queue[count]!.bytes <= batchBytesMax))
-      bytes += queue[count++]!.bytes;
+    while (count < countMax && (count === 0 || bytes + queue[count]!.bytes <= batchBytesMax)) bytes += queue[count++]!.bytes;
     const batch = queue.slice(0, count);
     queue = queue.slice(count);
     return batch;
   }
 
-  /** Returns when every append of the batch has its answer. */
+  /** The locked path. Returns when every append of the batch has its answer. */
   async function carry(batch: readonly Waiting[]): Promise<void> {
-    let locked = false;
     for (let attempt = 0; ; attempt++) {
       const open = batch.filter(({ answered }) => !answered);
       if (open.length === 0) return;
-      if (attempt > 0 && !locked) await pause(Math.min(25 * 2 ** attempt, 500));
-      const found = await tried(open, locked || attempt > 0);
-      if (found === "done") return;
-      locked = found === "clash";
+      if (attempt > 0) await pause(Math.min(25 * 2 ** attempt, 500));
+      await tried(open);
     }
   }
 
-  async function tried(open: readonly Waiting[], locked: boolean): Promise<"done" | "clash" | "again"> {
+  async function tried(open: readonly Waiting[]): Promise<void> {
+    let at: Session;
     try {
-      await connected();
+      at = await connected();
     } catch (fault) {
       // Nothing of it was sent now; what an earlier attempt sent is settled once the server is back, or its deadline passes.
-      for (const one of open) if (one.fate === "nothing-happened") one.fail(new Unavailable(`the log's database: ${sayOf(fault)}`));
-      return "again";
+      return failUnsent(open, new Unavailable(`the log's database: ${sayOf(fault)}`));
     }
-    const { client } = session!;
-    const before = open.map(({ fate }) => fate);
-    for (const one of open) one.fate = "unknown";
-    inFlight = open;
+    const undo = markSent(open);
+    carried = open;
     try {
-      const fast = locked || size === undefined ? undefined : await appendFast(client, size, open);
-      settle(open, fast ?? (await appendLocked(client, open)));
-      return "done";
+      const done = await appendLocked(at.client, open);
+      size = done.accepted.reduce((end, { written }) => end + written.length, done.start);
+      settle(open, done);
     } catch (thrown) {
-      size = undefined;
       const fault = faultOf(thrown);
-      if (fault === "unknown") {
-        session?.cut();
-        return "again";
-      }
-      for (const [index, one] of open.entries()) one.fate = before[index]!;
-      if (fault === "clash") return "clash";
-      return refuse(open, fault, thrown);
+      if (fault === "unknown") return at.cut();
+      undo();
+      if (fault === "unavailable") failUnsent(open, new Unavailable(`the log's database: ${sayOf(thrown)}`));
+      // The server will never take one of the batch, which the others must not pay for.
+      else if (fault === "refused" && open.length > 1) for (const one of open) await carry([one]);
+      else if (fault === "refused") failUnsent(open, thrown);
     } finally {
-      inFlight = [];
+      carried = [];
     }
   }
 
-  function settle(open: readonly Waiting[], { start, accepted, answers }: Committed<Waiting>): void {
-    size = accepted.reduce((end, { written }) => end + written.length, start);
+  function settle(batch: readonly Waiting[], { start, accepted, answers }: Committed<Waiting>): void {
     if (accepted.length > 0) committed(start, accepted);
-    for (const [index, one] of open.entries()) one.answer(answers[index]!);
-  }
-
-  /** The server rolled the batch back: it cannot now, or it never will for one of the batch, which the others must not pay for. */
-  async function refuse(open: readonly Waiting[], fault: "unavailable" | "refused", thrown: unknown): Promise<"done" | "again"> {
-    if (fault === "refused" && open.length > 1) {
-      for (const one of open) await carry([one]);
-      return "done";
-    }
-    for (const one of open)
-      if (one.fate === "nothing-happened") one.fail(fault === "refused" ? thrown : new Unavailable(`the log's database: ${sayOf(thrown)}`));
-    return "again";
+    for (const [index, one] of batch.entries()) one.answer(answers[index]!);
   }
 
   return {
@@ -173,4 +194,17 @@ export function openWriter({ connect, deadlineMs, committed }: WriterOptions): W
       await session?.client.end().catch(() => undefined);
     },
   };
+}
+
+/** From now on nobody can know, until the server has said that it undid it. */
+function markSent(batch: readonly Waiting[]): () => void {
+  const before = batch.map(({ fate }) => fate);
+  for (const one of batch) one.fate = "unknown";
+  return () => {
+    for (const [index, one] of batch.entries()) one.fate = before[index]!;
+  };
+}
+
+function failUnsent(batch: readonly Waiting[], fault: unknown): void {
+  for (const one of batch) if (one.fate === "nothing-happened") one.fail(fault);
 }
