@@ -15,7 +15,7 @@ export type Following = {
   readonly build: "live" | number;
   readonly signal: AbortSignal;
   readonly batchMax?: number;
-  /** Told after every commit, and when the projection stops. */
+  /** Told where following begins, after every commit, and when the projection stops. */
   readonly moved?: (checkpoint: Checkpoint) => void;
 };
 
@@ -31,6 +31,7 @@ export async function followProjection(following: Following): Promise<void> {
   for (;;) {
     const checkpoint = await resume(following);
     if (!checkpoint) return;
+    following.moved?.(checkpoint);
     if ((await followFrom(following, checkpoint)) !== "lost") return;
   }
 }

@@ -63,12 +63,20 @@ async function loadRows(query: Query, schema: string, table: Table, slots: Slots
 }
 
 function apply(table: Table, slot: Slot, next: Row | undefined, leafIndex: number): void {
-  for (const column in next) if (!Object.hasOwn(table.columns, column)) fail(`the table ${table.name} has no column ${column}`);
   // Several changes of one event are one version.
   if (table.history && slot.row && slot.since !== leafIndex) slot.closed.push({ ...slot.row, since: slot.since, until: leafIndex });
-  slot.row = next;
+  slot.row = next && whole(table, slot.key, next);
   slot.since = leafIndex;
   slot.touched = true;
+}
+
+/** Trap: a column that is not named must be null for the next change too, as it will be once it has been stored and loaded. */
+function whole({ name, columns }: Table, key: Row, row: Row): Row {
+  for (const column in row) if (!Object.hasOwn(columns, column)) fail(`the table ${name} has no column ${column}`);
+  for (const column in key) if (row[column] !== key[column]) fail(`a change of ${name} would move its row to another key`);
+  const filled: Record<string, Cell> = {};
+  for (const column in columns) filled[column] = row[column] ?? null;
+  return filled;
 }
 
 type Outcome = { readonly gone: readonly Row[]; readonly standing: readonly Row[] };

@@ -1,0 +1,149 @@
+/** Tables made again from the log beside those that are read, and shown in their place once they have caught up. */
+import type { EventLog } from "../domain/log/event-log.ts";
+import {
+  checkpointsOf,
+  createBuild,
+  createIndexes,
+  createTables,
+  dropLeftovers,
+  lockBuilds,
+  schemaOf,
+  showBuild,
+  type Checkpoint,
+} from "./builds.ts";
+import type { Database, Query } from "./database.ts";
+import { digestTables, type TableDigest } from "./digest.ts";
+import { changesOf, followProjection } from "./follow.ts";
+import { quoted } from "./database.ts";
+import type { Projection } from "./projection.ts";
+import { writeChanges } from "./rows.ts";
+
+export type Rebuilding = {
+  readonly log: EventLog;
+  readonly database: Database;
+  readonly projection: Projection;
+  readonly signal: AbortSignal;
+  readonly batchMax?: number;
+  readonly moved?: (checkpoint: Checkpoint) => void;
+};
+
+/**
+ * Fills a new build from the beginning of the log, or goes on with one that was left unfinished, and swaps it in. Nothing but rows comes of it.
+ * Answers how it ended; a build that stopped or was aborted stays, and is gone on with the next time.
+ */
+export async function rebuildProjection(rebuilding: Rebuilding): Promise<"swapped" | "stopped" | "aborted"> {
+  const { database, projection, signal, log } = rebuilding;
+  await dropLeftovers(database, projection.name);
+  const { build } = await nextBuild(database, projection);
+  for (;;) {
+    const caught = await catchUp(rebuilding, build, (await log.head())?.position);
+    if (caught !== "caught up") return caught;
+    // Indexes are made when all rows but the latest are there: in one go instead of row by row.
+    await database.transaction((query) => createIndexes(query, schemaOf(projection.name, build), projection.tables));
+    if (await swap(database, projection, build)) break;
+    if (signal.aborted) return "aborted";
+  }
+  await dropLeftovers(database, projection.name);
+  return "swapped";
+}
+
+/** An unfinished build of this version is gone on with; one of another version is given up. */
+async function nextBuild(database: Database, projection: Projection): Promise<Checkpoint> {
+  return database.transaction(async (query) => {
+    await lockBuilds(query, projection.name);
+    const { next } = await checkpointsOf(query, projection.name);
+    if (next?.version === projection.version) return next;
+    if (next) {
+      await query("delete from rows.checkpoint where projection = $1 and build = $2", [projection.name, next.build]);
+      await query(`drop schema ${quoted(schemaOf(projection.name, next.build))} cascade`);
+    }
+    return createBuild(query, projection, false);
+  });
+}
+
+/** Follows until this build has taken in the entry that was the log's last, and everything that the live rows show. */
+async function catchUp(rebuilding: Rebuilding, build: number, head: string | undefined): Promise<"caught up" | "stopped" | "aborted"> {
+  const { database, projection, signal } = rebuilding;
+  const { live, next } = await checkpointsOf(database.query, projection.name);
+  // Another process that went on with the same build has swapped it in.
+  if (!next || next.build !== build) return "caught up";
+  const isThere = ({ position, size }: Checkpoint) => position >= (head ?? "") && size >= (live?.size ?? 0);
+  if (isThere(next)) return "caught up";
+  const reached = new AbortController();
+  let outcome: "caught up" | "stopped" | "aborted" = "aborted";
+  const moved = (checkpoint: Checkpoint) => {
+    rebuilding.moved?.(checkpoint);
+    if (checkpoint.status === "stopped") outcome = "stopped";
+    else if (isThere(checkpoint)) {
+      outcome = "caught up";
+      reached.abort();
+    }
+  };
+  await followProjection({ ...rebuilding, build, signal: AbortSignal.any([signal, reached.signal]), moved });
+  return outcome === "aborted" && !signal.aborted ? "caught up" : outcome;
+}
+
+/**
+ * Order: the live checkpoint is locked first, so that the rows that are read cannot get ahead of those that take their place; views and
+ * checkpoints change in one transaction. A crash right after it leaves the old schema, which the next start drops.
+ */
+async function swap(database: Database, projection: Projection, build: number): Promise<boolean> {
+  return database.transaction(async (query) => {
+    await lockBuilds(query, projection.name);
+    const rows = await query<Checkpoint>("select * from rows.checkpoint where projection = $1 order by live desc for update", [
+      projection.name,
+    ]);
+    const live = rows.find((row) => row.live);
+    const next = rows.find((row) => row.build === build);
+    if (!next || next.live) return true;
+    if (next.size < (live?.size ?? 0)) return false;
+    await query("delete from rows.checkpoint where projection = $1 and live", [projection.name]);
+    await query("update rows.checkpoint set live = true, status = 'running', reason = null where projection = $1 and build = $2", [
+      projection.name,
+      build,
+    ]);
+    await showBuild(query, projection, build);
+    return true;
+  });
+}
+
+export type Replaying = {
+  readonly log: EventLog;
+  readonly database: Database;
+  readonly projections: readonly Projection[];
+  /** Up to and with this position; all that is there now when left out. */
+  readonly to?: string;
+  readonly signal: AbortSignal;
+};
+
+/** Folds the log up to a place into tables that nobody sees, and answers their digests. One transaction: whatever ends it, no table stays. */
+export async function replay({ log, database, projections, to, signal }: Replaying): Promise<readonly TableDigest[]> {
+  const end = to ?? (await log.head())?.position ?? "";
+  const digests: TableDigest[] = [];
+  for (const projection of projections) {
+    const schema = `replay_${projection.name.replaceAll("-", "_")}`;
+    await database.transaction(async (query) => {
+      await createTables(query, schema, projection.tables);
+      await createIndexes(query, schema, projection.tables);
+      await foldInto(query, schema, projection, log, end, signal);
+      digests.push(...(await digestTables(query, schema, projection)));
+      await query(`drop schema ${quoted(schema)} cascade`);
+    });
+  }
+  return digests;
+}
+
+async function foldInto(query: Query, schema: string, projection: Projection, log: EventLog, end: string, signal: AbortSignal) {
+  if (end === "") return;
+  const head = (await log.head())?.position ?? "";
+  const last = end < head ? end : head;
+  let memo = projection.every?.initial ?? null;
+  for await (const batch of log.follow(undefined, signal)) {
+    const within = batch.filter(({ position }) => position <= end);
+    const taken = changesOf(projection, memo, within);
+    memo = taken.memo;
+    await writeChanges(query, schema, projection.tables, taken.made);
+    if (batch.at(-1)!.position >= last) return;
+  }
+  signal.throwIfAborted();
+}

@@ -1,0 +1,110 @@
+/** What falls due: commands that the machine sends when their moment has come. */
+import { canonical } from "../domain/log/canonical-json.ts";
+import { membershipTimers } from "../domain/membership.ts";
+import { catalogue, type EventType } from "../event-schemas/catalogue.ts";
+import type { Database } from "./database.ts";
+import { put, remove, type Change, type Projection, type Told } from "./projection.ts";
+
+type Timer = { readonly due: string; readonly command: string; readonly input: Record<string, unknown> };
+type Timers = (type: EventType, data: Readonly<Record<string, unknown>>) => Timer | undefined;
+
+const votingTimers: Timers = (type, { closesAt, proposalId }) =>
+  type === "VotingOpened" ? { due: closesAt as string, command: "CloseVoting", input: { proposalId } } : undefined;
+
+const declared: readonly Timers[] = [membershipTimers, votingTimers];
+
+/** The events that leave a timer of their stream nothing to do. */
+const settles: { readonly [N in EventType]?: string } = {
+  SuspensionLifted: "ExpireSuspension",
+  SuspensionExpired: "ExpireSuspension",
+  MemberLeft: "ExpireSuspension",
+  MemberExpelled: "ExpireSuspension",
+  VotingClosed: "CloseVoting",
+};
+
+/**
+ * A stream has at most one timer of a command: a later one takes its place. The event that the command was for deletes the row, so what is
+ * left is what must still happen, also after a rebuild; what was refused stands in `rows.timer_done`.
+ */
+export const timers: Projection = {
+  name: "timers",
+  version: 1,
+  tables: [
+    {
+      name: "timer",
+      key: ["stream", "command"],
+      columns: {
+        stream: "text not null",
+        command: "text not null",
+        due: "text not null",
+        input: "text not null",
+        event_id: "text not null",
+        leaf_index: "bigint not null",
+      },
+      indexes: [["due"]],
+    },
+  ],
+  on: Object.fromEntries(Object.keys(catalogue).map((type) => [type, timersOf])),
+};
+
+function timersOf({ type, data, entry, leafIndex }: Told): readonly Change[] {
+  const { stream } = entry;
+  const settled = settles[type];
+  const timer = declared.map((timersIn) => timersIn(type, data)).find((found) => found !== undefined);
+  return [
+    ...(settled ? [remove("timer", { stream, command: settled })] : []),
+    ...(timer
+      ? [
+          put(
+            "timer",
+            { stream, command: timer.command },
+            { due: timer.due, input: canonical(timer.input), event_id: entry.id, leaf_index: leafIndex },
+          ),
+        ]
+      : []),
+  ];
+}
+
+export type DueTimer = {
+  readonly stream: string;
+  readonly due: string;
+  readonly command: string;
+  readonly input: Record<string, unknown>;
+  /** The event that set it: the cause of what the command records. */
+  readonly event: string;
+};
+
+/** What fell due by this moment and is not done, the longest due first. */
+export async function dueTimers({ query }: Database, at: string, limit = 100): Promise<readonly DueTimer[]> {
+  const rows = await query<{ stream: string; due: string; command: string; input: string; event_id: string }>(
+    `select timer.stream, timer.due, timer.command, timer.input, timer.event_id from read.timer
+     left join rows.timer_done done on (done.stream, done.due, done.command) = (timer.stream, timer.due, timer.command)
+     where timer.due <= $1 and done.stream is null
+     order by timer.due, timer.leaf_index limit $2`,
+    [at, limit],
+  );
+  return rows.map(({ input, event_id, ...timer }) => ({
+    ...timer,
+    input: JSON.parse(input) as Record<string, unknown>,
+    event: event_id,
+  }));
+}
+
+/** When the next one falls due; undefined while none is waiting. */
+export async function nextDue({ query }: Database): Promise<string | undefined> {
+  const [next] = await query<{ due: string }>(
+    `select timer.due from read.timer
+     left join rows.timer_done done on (done.stream, done.due, done.command) = (timer.stream, timer.due, timer.command)
+     where done.stream is null order by timer.due limit 1`,
+  );
+  return next?.due;
+}
+
+/** A refused timer is done: asking again would be refused again. */
+export const refuseTimer = ({ query }: Database, { stream, due, command }: DueTimer, code: string) =>
+  query("insert into rows.timer_done (stream, due, command, code) values ($1, $2, $3, $4) on conflict do nothing", [
+    stream,
+    due,
+    command,
+    code,
+  ]);
