@@ -20,7 +20,7 @@ import {
 import { admissible } from "./admissible.ts";
 import { Connection, nothingHappened, reason } from "./eventstoredb/connection.ts";
 import { Doorbell, follow } from "./eventstoredb/follow.ts";
-import { readHead, readStream, type Reading } from "./eventstoredb/reads.ts";
+import { readHead, readStream, shown, type Reading } from "./eventstoredb/reads.ts";
 import { LeafReader, positionText, toStore, type Stored } from "./eventstoredb/records.ts";
 import { askSettings, assertSettings, assertVersion, readTarget, type Target } from "./eventstoredb/settings.ts";
 
@@ -40,6 +40,8 @@ export type EventStoreDbOptions = {
   /** How often a follower looks without having been rung for. */
   readonly pollMs?: number;
 };
+
+const conflictShownMs = 2_000;
 
 /** Throws `Unsafe` on a server or settings that may not hold a log, `Unavailable` when nothing answers. */
 export async function openEventStoreDb(options: EventStoreDbOptions): Promise<EventLog> {
@@ -70,13 +72,22 @@ export async function openEventStoreDb(options: EventStoreDbOptions): Promise<Ev
   const reached = (place: Place): void => {
     if (!counted || place.size > counted.size) counted = place;
   };
-  const appending: Appending = { ...reading, standing, rung: () => doorbell.ring() };
+  let acknowledged: Position = "";
+  const appended = (position: Position): void => {
+    if (position > acknowledged) acknowledged = position;
+    doorbell.ring();
+  };
+  const appending: Appending = { ...reading, standing, appended };
   return {
     engine: "eventstoredb",
     append: (stream, expected, entries, deadline) => append(appending, stream, expected, entries, deadline),
     read: (stream, from = 0) => readStream(reading, stream, from),
     follow: (after, signal) => follow({ connection, target, reader, doorbell, callMs, settleMs, pollMs, log, reached }, after, signal),
-    head: () => readHead(reading, counted),
+    head: async () => {
+      const head = await readHead(reading, counted);
+      // A node may show `$all` a moment late, but what was acknowledged is there.
+      return (head?.position ?? "") < acknowledged ? { position: acknowledged } : head;
+    },
     close: async () => {
       doorbell.close();
       await connection.close();
@@ -107,7 +118,7 @@ class Standing {
   }
 }
 
-type Appending = Reading & { readonly standing: Standing; readonly rung: () => void };
+type Appending = Reading & { readonly standing: Standing; readonly appended: (position: Position) => void };
 
 async function append(
   appending: Appending,
@@ -150,16 +161,19 @@ async function attempt(
 ): Promise<Appended | Conflict> {
   const last = expected + entries.length;
   try {
-    const position = await send(appending, stream, expected, stored);
+    const told = await send(appending, stream, expected, stored);
     appending.standing.reached(stream, last);
-    appending.rung();
-    return { kind: "appended", position: position ?? (await readStream(appending, stream, last))[0]!.position };
+    const position = told ?? (await readStream(appending, stream, last))[0]!.position;
+    appending.appended(position);
+    return { kind: "appended", position };
   } catch (fault) {
     if (!(fault instanceof WrongExpectedVersionError)) throw fault;
+    const current = fault.actualVersion === "no_stream" ? -1 : Number(fault.actualVersion);
+    // Whoever hears of a conflict reads what is new: it has to be there to be read.
+    if (current > expected) await shown(appending, stream, current, conflictShownMs);
     const there = unknown ? (await readStream(appending, stream, expected + 1)).slice(0, entries.length) : [];
     const same = there.length === entries.length && there.every(({ text }, n) => text === entries[n]!.text);
-    if (same) return { kind: "appended", position: there.at(-1)!.position };
-    return { kind: "conflict", current: fault.actualVersion === "no_stream" ? -1 : Number(fault.actualVersion) };
+    return same ? { kind: "appended", position: there.at(-1)!.position } : { kind: "conflict", current };
   }
 }
 

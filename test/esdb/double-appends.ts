@@ -40,6 +40,14 @@ export type AppendSeen = {
 
 type Outcome = AppendAnswer | { readonly kind: "too-big" } | { readonly kind: "failed"; readonly error: ServiceError };
 
+type Expecting = { hasAny(): boolean; hasNoStream(): boolean; hasStreamExists(): boolean };
+
+function expectationIn(options: Expecting, revision: () => string): Expectation {
+  if (options.hasAny()) return "any";
+  if (options.hasNoStream()) return "no-stream";
+  return options.hasStreamExists() ? "stream-exists" : Number(revision());
+}
+
 function errorOf(node: DoubleNode, error: AppendError): ServiceError {
   switch (error) {
     case "unavailable":
@@ -103,13 +111,7 @@ export function append(
     if (!options) return done(failure(grpc.status.INVALID_ARGUMENT, "no options"));
     if (requiresLeader && !node.believesToLead()) return done(node.notLeader());
     const stream = streamIn(options.getStreamIdentifier());
-    const expected: Expectation = options.hasAny()
-      ? "any"
-      : options.hasNoStream()
-        ? "no-stream"
-        : options.hasStreamExists()
-          ? "stream-exists"
-          : Number(options.getRevision());
+    const expected = expectationIn(options, () => options!.getRevision());
     const seen: AppendSeen = { node: node.id, rpc: "append", stream, expected, ids: proposed.map(({ id }) => id) };
     decide(node, seen, proposed, (outcome) => {
       if (outcome.kind === "failed") return done(outcome.error);
@@ -164,13 +166,7 @@ export function batchAppend(node: DoubleNode, call: ServerDuplexStream<BatchRequ
     parts.delete(correlation);
     const { options, proposed } = part;
     const stream = streamIn(options.getStreamIdentifier());
-    const expected: Expectation = options.hasAny()
-      ? "any"
-      : options.hasNoStream()
-        ? "no-stream"
-        : options.hasStreamExists()
-          ? "stream-exists"
-          : Number(options.getStreamPosition());
+    const expected = expectationIn(options, () => options.getStreamPosition());
     const seen: AppendSeen = { node: node.id, rpc: "batch-append", stream, expected, ids: proposed.map(({ id }) => id) };
     decide(node, seen, proposed, (outcome) => {
       if (outcome.kind === "failed") return call.emit("error", outcome.error);

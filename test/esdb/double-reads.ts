@@ -1,6 +1,5 @@
 /** The Read call of the double: pages of a stream and of `$all`, and live subscriptions. */
 import { randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { ServerWritableStream } from "@grpc/grpc-js";
 import type { DoubleNode } from "./double.ts";
 import type { Logged } from "./double-log.ts";
@@ -71,7 +70,7 @@ export async function read(node: DoubleNode, call: Call): Promise<void> {
   if (call.metadata.get("requires-leader")[0] === "true" && !node.believesToLead()) return answer.fail(node.notLeader());
   const fault = node.cluster.faults.onRead?.({ node: node.id, stream, subscription: options.hasSubscription() });
   if (fault?.kind === "hang") return;
-  if (fault?.kind === "delay") await sleep(fault.ms);
+  if (fault?.kind === "delay") await new Promise<void>((resolve) => node.cluster.later(fault.ms, resolve));
   if (fault?.kind === "fail") {
     const error =
       fault.error === "unknown"

@@ -6,7 +6,6 @@ import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { EventStoreDBClient, jsonEvent } from "@eventstore/db-client";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
@@ -103,7 +102,11 @@ async function dockerAnswers(): Promise<boolean> {
   const socket = host.startsWith("unix:")
     ? connect(host.slice("unix://".length))
     : connect(Number(new URL(host).port), new URL(host).hostname);
-  const answers = await Promise.race([once(socket, "connect").then(() => true), sleep(1_000, false)]).catch(() => false);
+  socket.setTimeout(1_000, () => socket.destroy(new Error("no answer")));
+  const answers = await once(socket, "connect").then(
+    () => true,
+    () => false,
+  );
   socket.destroy();
   return answers;
 }
@@ -267,6 +270,26 @@ describe("reading and following", () => {
     };
     expect((await log.read("s")).map(({ text }) => text)).toEqual(first.map(({ text }) => text));
     expect(reads).toBe(3);
+  });
+
+  it("names a conflict once what came between can be read", async () => {
+    const { double, log } = await opened();
+    const [node] = double.nodes;
+    const [first, second] = chain({ stream: "s", key: "command-number-0", count: 2 });
+    await log.append("s", -1, [first!]);
+    node!.freeze();
+    const other = await openEventStoreDb({ url: double.url, origin, ...quick });
+    await other.append("s", 0, [second!]);
+    await other.close();
+    let reads = 0;
+    double.faults.onRead = () => {
+      if (++reads === 3) node!.thaw();
+      return undefined;
+    };
+    const rival = chain({ stream: "s", key: "command-number-1", after: first });
+    expect(await log.append("s", 0, rival)).toEqual({ kind: "conflict", current: 1 });
+    expect(reads).toBe(3);
+    expect((await log.read("s", 1)).map(({ text }) => text)).toEqual([second!.text]);
   });
 
   it("repeats reads and pages that fail, hang or break off", async () => {

@@ -100,6 +100,23 @@ async function readPage(reading: Reading, stream: string, from: number): Promise
   return page;
 }
 
+/** Waits until the leader shows a revision that it has named, for a while: it counts writes that are not replicated yet, and may never be. */
+export async function shown(reading: Reading, stream: string, revision: number, atMostMs: number): Promise<void> {
+  const { connection, target, reader, callMs, deadline } = reading;
+  const options = { direction: BACKWARDS, fromRevision: END, maxCount: 1, requiresLeader: true, credentials: target.credentials } as const;
+  const until = Date.now() + atMostMs;
+  for (let tries = 0; Date.now() < until && !deadline?.aborted; tries++) {
+    try {
+      const read = connection.run(callMs, (client, stop) => collect(client.readStream(reader.prefix + stream, options), stop), deadline);
+      const last = (await read)[0];
+      if (last && last.revision >= BigInt(revision)) return;
+    } catch {
+      // Not shown yet, for whatever reason.
+    }
+    await sleep(Math.min(5 * 2 ** tries, 200));
+  }
+}
+
 /** The place of the last leaf, found backwards from the end; its size when a follower of this process has counted so far. */
 export async function readHead(
   reading: Reading,
