@@ -31,17 +31,18 @@ export class Places {
   /** The place of the entry at this leaf; `hash` is its entry hash as b64u. Whatever is wrong with it, the entries after it are compared with it. */
   take(entry: Entry, leaf: number, hash: string): Placing {
     const head = this.heads.get(entry.stream);
+    const at = Date.parse(entry.at);
     const cmd = packUuid(entry.cmd);
     const continues = head !== undefined && head.cmd === cmd;
     const isNewCommand = continues || this.commands.add(cmd);
     const nth = continues ? head.nth && head.nth + 1 : head !== undefined || entry.rev === 0 ? 1 : undefined;
     const fault =
       this.faultOfFirst(entry, leaf) ??
-      this.faultOfChain(entry, head) ??
+      this.faultOfChain(entry, head, at) ??
       (continues && head.by !== entry.by ? "another actor than in the entry before it of the same command" : undefined) ??
       (isNewCommand ? undefined : "its command stands elsewhere in the log already") ??
       this.faultOfId(entry, nth);
-    this.remember(entry, head, { leaf, rev: entry.rev, hash, at: Date.parse(entry.at), by: this.actors.one(entry.by), cmd, nth });
+    this.remember(entry, head, { leaf, rev: entry.rev, hash, at, by: this.actors.one(entry.by), cmd, nth });
     const first = continues ? false : nth === undefined ? undefined : true;
     return fault === undefined ? { first } : { fault, first };
   }
@@ -57,11 +58,11 @@ export class Places {
     return entry.by === "system:genesis" && entry.cmd === this.firstCommand ? undefined : "leaf 0 is not by the command that opens the log";
   }
 
-  private faultOfChain(entry: Entry, head: Head | undefined): string | undefined {
+  private faultOfChain(entry: Entry, head: Head | undefined, at: number): string | undefined {
     if (head) {
       if (entry.rev !== head.rev + 1) return `revision ${entry.rev} after revision ${head.rev} of its stream (leaf ${head.leaf})`;
       if (entry.prev !== head.hash) return `prev is not the hash of the entry before it in its stream (leaf ${head.leaf})`;
-      return Date.parse(entry.at) < head.at ? `recorded before the entry before it in its stream (leaf ${head.leaf})` : undefined;
+      return at < head.at ? `recorded before the entry before it in its stream (leaf ${head.leaf})` : undefined;
     }
     if (entry.rev === 0) {
       const genesis = digest(`minutebook/stream/v1\n${this.log}\n${entry.stream}\n`);
