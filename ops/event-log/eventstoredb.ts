@@ -42,6 +42,7 @@ export type EventStoreDbOptions = {
 };
 
 const conflictShownMs = 2_000;
+const answersWithinMs = 30_000;
 
 /** Throws `Unsafe` on a server or settings that may not hold a log, `Unavailable` when nothing answers. */
 export async function openEventStoreDb(options: EventStoreDbOptions): Promise<EventLog> {
@@ -52,13 +53,13 @@ export async function openEventStoreDb(options: EventStoreDbOptions): Promise<Ev
     production = false,
     durability = "checked",
     callMs = 5_000,
-    settleMs = 30_000,
+    settleMs = 10_000,
     pollMs = 500,
   } = options;
   const target = readTarget(url, production);
   const connection = new Connection(target, log);
   try {
-    assertVersion(await connection.serverVersion(settleMs));
+    assertVersion(await connection.serverVersion(answersWithinMs));
     if (durability === "checked") await checkSettings(target, log);
   } catch (fault) {
     await connection.close();

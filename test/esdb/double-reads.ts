@@ -13,13 +13,17 @@ type Call = ServerWritableStream<Request, ReadResponse>;
 export type ReadFault =
   | { readonly kind: "fail"; readonly afterRecords?: number; readonly error?: "unavailable" | "unknown" }
   | { readonly kind: "hang" }
-  | { readonly kind: "delay"; readonly ms: number };
+  | { readonly kind: "delay"; readonly ms: number }
+  /** Every record comes after a while. */
+  | { readonly kind: "slow"; readonly ms: number };
 export type ReadSeen = { readonly node: number; readonly stream: string | undefined; readonly subscription: boolean };
 
 /** Writes with back-pressure; after the client has gone, writes go nowhere. */
 class Answer {
   readonly call: Call;
   open = true;
+  /** What every record waits for. */
+  before: (() => Promise<void>) | undefined;
   #left = Infinity;
   #then: () => void = () => {};
 
@@ -47,6 +51,7 @@ class Answer {
   }
 
   async record(record: Logged): Promise<void> {
+    await this.before?.();
     await this.write(loggedOut(record));
     if (--this.#left === 0) this.#then();
   }
@@ -70,7 +75,9 @@ export async function read(node: DoubleNode, call: Call): Promise<void> {
   if (call.metadata.get("requires-leader")[0] === "true" && !node.believesToLead()) return answer.fail(node.notLeader());
   const fault = node.cluster.faults.onRead?.({ node: node.id, stream, subscription: options.hasSubscription() });
   if (fault?.kind === "hang") return;
-  if (fault?.kind === "delay") await new Promise<void>((resolve) => node.cluster.later(fault.ms, resolve));
+  const pause = (ms: number): Promise<void> => new Promise((resolve) => node.cluster.later(ms, resolve));
+  if (fault?.kind === "delay") await pause(fault.ms);
+  if (fault?.kind === "slow") answer.before = () => pause(fault.ms);
   if (fault?.kind === "fail") {
     const error =
       fault.error === "unknown"

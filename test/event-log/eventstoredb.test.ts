@@ -313,6 +313,14 @@ describe("reading and following", () => {
     }
   });
 
+  it("waits for a page that comes slowly, as long as it comes", async () => {
+    const { double, log } = await opened({}, { callMs: 400, settleMs: 1_500 });
+    await log.append("s", -1, chain({ stream: "s", key: "command-number-0", count: 8 }));
+    double.faults.onRead = ({ subscription }) => (subscription ? undefined : { kind: "slow", ms: 100 });
+    expect(await log.read("s")).toHaveLength(8);
+    expect(await followed(log, undefined, (entries) => entries.length >= 8)).toHaveLength(8);
+  });
+
   it("follows through bursts that kill the live subscription, and leaves no call behind", async () => {
     const { double, log } = await opened({}, { pollMs: 60_000 });
     const seen = followed(log, undefined, (entries) => entries.length >= 300);

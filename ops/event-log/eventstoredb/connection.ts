@@ -19,6 +19,8 @@ let connectionsMade = 0;
 type Inner = { readonly capabilities: Promise<{ readonly serverVersion: string }>; getChannel(): Promise<{ close(): void }> };
 const inner = (client: EventStoreDBClient): Inner => client as unknown as Inner;
 
+type Act<T> = (client: EventStoreDBClient, stop: AbortSignal, alive: () => void) => Promise<T>;
+
 export class Connection {
   readonly #target: Target;
   readonly #log: (message: string) => void;
@@ -45,9 +47,9 @@ export class Connection {
 
   /**
    * Hands one call to the client once fewer than the most are in flight. `act` gets a signal that says when to give up:
-   * after `timeoutMs`, or when the caller's own signal aborts. Throws `NotSent`, `TimedOut`, or what the client throws.
+   * after `timeoutMs` without a sign of life (`alive` gives one), or when the caller's own signal aborts. Throws `NotSent`, `TimedOut`, or what the client throws.
    */
-  async run<T>(timeoutMs: number, act: (client: EventStoreDBClient, stop: AbortSignal) => Promise<T>, caller?: AbortSignal): Promise<T> {
+  async run<T>(timeoutMs: number, act: Act<T>, caller?: AbortSignal): Promise<T> {
     await this.#turn(caller);
     const stop = new AbortController();
     let giveUp = (_fault: Error): void => {};
@@ -57,7 +59,7 @@ export class Connection {
     caller?.addEventListener("abort", aborted, { once: true });
     const client = this.#client;
     try {
-      const result = await Promise.race([act(client, stop.signal), givenUp]);
+      const result = await Promise.race([act(client, stop.signal, () => timer.refresh()), givenUp]);
       this.#deadlinesInARow = 0;
       return result;
     } catch (fault) {

@@ -7,7 +7,7 @@ import { collect } from "./reads.ts";
 import { isAfter, positionText, storePosition, type LeafReader } from "./records.ts";
 import type { Target } from "./settings.ts";
 
-export const pageRecordsMax = 500;
+const pageRecordsMax = 500;
 
 export type Following = {
   readonly connection: Connection;
@@ -33,7 +33,7 @@ export async function* follow(following: Following, after: Place | undefined, si
   try {
     while (!signal.aborted && !connection.closed) {
       const heard = doorbell.strokes;
-      const page = await readPage(following, cursor, signal);
+      const page = await readPage(following, cursor, missingSince !== undefined, signal);
       if (!page) return;
       if (cursor && cursorIsLeaf && !holds(page, cursor)) {
         // A node that lags behind holds nothing from there on yet; anything else is another log, or one put back to an older state.
@@ -81,26 +81,15 @@ function holds(page: readonly AllStreamRecordedEvent[], position: StorePosition)
 async function readPage(
   { connection, target, callMs, log }: Following,
   cursor: StorePosition | undefined,
+  requiresLeader: boolean,
   signal: AbortSignal,
 ): Promise<readonly AllStreamRecordedEvent[] | undefined> {
+  const { credentials } = target;
+  const options = { direction: FORWARDS, fromPosition: cursor ?? START, maxCount: pageRecordsMax, requiresLeader, credentials } as const;
   for (let tries = 0; !signal.aborted && !connection.closed; tries++) {
     try {
-      // The order is the same on every node, so no leader is asked for: reads go on while there is none.
-      const page = await connection.run(
-        callMs,
-        (client, stop) =>
-          collect(
-            client.readAll({
-              direction: FORWARDS,
-              fromPosition: cursor ?? START,
-              maxCount: pageRecordsMax,
-              credentials: target.credentials,
-            }),
-            stop,
-          ),
-        signal,
-      );
-      return page;
+      // The order is the same on every node, so that reads go on while no node leads. Only what a node lacks is asked of the leader.
+      return await connection.run(callMs, (client, stop, alive) => collect(client.readAll(options), stop, alive), signal);
     } catch (fault) {
       if (signal.aborted || connection.closed) return undefined;
       if (tries % 10 === 2) log(`EventStoreDB: following waits, ${reason(fault)}`);

@@ -22,14 +22,17 @@ type Readable = AsyncIterable<{ readonly event?: unknown }> & {
   destroy(fault: Error): unknown;
 };
 
-/** All records of one read, which is given up when `stop` aborts. */
-export async function collect(readable: Readable, stop: AbortSignal): Promise<readonly AllStreamRecordedEvent[]> {
+/** All records of one read, which is given up when `stop` aborts. Each record is a sign of life: a page of large ones takes its time. */
+export async function collect(readable: Readable, stop: AbortSignal, alive: () => void): Promise<readonly AllStreamRecordedEvent[]> {
   // Trap: the client reports errors also after the last reader has gone, and an error that nobody hears ends the process.
   readable.on("error", () => {});
   stop.addEventListener("abort", () => readable.destroy(new Error("given up")), { once: true });
   const records: AllStreamRecordedEvent[] = [];
   try {
-    for await (const { event } of readable) if (event) records.push(event as AllStreamRecordedEvent);
+    for await (const { event } of readable) {
+      alive();
+      if (event) records.push(event as AllStreamRecordedEvent);
+    }
     return records;
   } finally {
     // Trap: a read that was left without this keeps one of the connection's 100 calls for ever.
@@ -83,10 +86,10 @@ async function readPage(reading: Reading, stream: string, from: number): Promise
   const { connection, target, reader, callMs, known, deadline } = reading;
   const page = await connection.run(
     callMs,
-    async (client, stop) => {
+    async (client, stop, alive) => {
       const options = { fromRevision: BigInt(from), maxCount: pageRecordsMax, requiresLeader: true, credentials: target.credentials };
       try {
-        return await collect(client.readStream(reader.prefix + stream, options), stop);
+        return await collect(client.readStream(reader.prefix + stream, options), stop, alive);
       } catch (fault) {
         if (fault instanceof StreamNotFoundError) return [];
         throw fault;
@@ -107,7 +110,11 @@ export async function shown(reading: Reading, stream: string, revision: number, 
   const until = Date.now() + atMostMs;
   for (let tries = 0; Date.now() < until && !deadline?.aborted; tries++) {
     try {
-      const read = connection.run(callMs, (client, stop) => collect(client.readStream(reader.prefix + stream, options), stop), deadline);
+      const read = connection.run(
+        callMs,
+        (client, stop, alive) => collect(client.readStream(reader.prefix + stream, options), stop, alive),
+        deadline,
+      );
       const last = (await read)[0];
       if (last && last.revision >= BigInt(revision)) return;
     } catch {
@@ -129,7 +136,7 @@ export async function readHead(
   let beyond = 0;
   for (let maxCount = 8; ; maxCount = Math.min(4 * maxCount, pageRecordsMax)) {
     const page: readonly AllStreamRecordedEvent[] = await repeated(reading, () =>
-      connection.run(callMs, (client, stop) =>
+      connection.run(callMs, (client, stop, alive) =>
         collect(
           client.readAll({
             direction: BACKWARDS,
@@ -139,6 +146,7 @@ export async function readHead(
             credentials: target.credentials,
           }),
           stop,
+          alive,
         ),
       ),
     );
