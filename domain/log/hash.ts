@@ -68,7 +68,7 @@ const sixteen = "0".repeat(16);
 
 /** The first 16 bytes, given in hex, as a UUID with this version and the variant bits `10`. */
 export function uuidText(digits: string, version: string): string {
-  const variant = "89ab"[Number.parseInt(digits[16]!, 16) & 3]!;
+  const variant = "89ab"[hexDigit(digits, 16) & 3]!;
   const head = `${digits.slice(0, 8)}-${digits.slice(8, 12)}-${version}${digits.slice(13, 16)}`;
   return `${head}-${variant}${digits.slice(17, 20)}-${digits.slice(20, 32)}`;
 }
