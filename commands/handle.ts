@@ -104,10 +104,12 @@ export class CommandHandler {
     };
   }
 
-  async #knowFacts(decider: Decider, name: string, call: Call): Promise<Pick<Pending, "facts" | "asOf">> {
+  async #knowFacts(decider: Decider, name: string, call: Call): Promise<Pick<Pending, "facts" | "asOf" | "askedAt">> {
     const question = decider.facts?.[name]?.(call);
     const asOf = this.states.size;
-    return { asOf, facts: question && (await this.#world.facts(question, { size: asOf, at: this.#world.now() })) };
+    if (!question) return { asOf, facts: undefined };
+    const askedAt = this.#world.now();
+    return { asOf, askedAt, facts: await this.#world.facts(question, { size: asOf, at: askedAt }) };
   }
 
   /** Earlier commands of the same caller on other streams, in order. A crash after them is healed by repeating. */

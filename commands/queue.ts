@@ -28,8 +28,9 @@ export type Pending = {
   /** A claim is authorised by the command that stakes it. */
   readonly isClaim: boolean;
   readonly facts: unknown;
-  /** The size of the log that the facts are as of, fixed for this try. */
+  /** The size of the log and the moment that the facts are as of, fixed for this try. */
   readonly asOf: number;
+  readonly askedAt?: string;
 };
 type Queued = Pending & { readonly resolve: (answer: Answer) => void; readonly fail: (error: unknown) => void };
 
@@ -181,7 +182,11 @@ export class StreamQueues {
     const decider: Decider = command.decider;
     const names = Object.keys(decider.reads);
     const read = await Promise.all(names.map((name) => this.#states.get(decider.reads[name]!.stream, decider.reads[name]!.key(call))));
-    const at = [this.#world.now(), base.at, ...read.map((folded) => folded.at)].reduce((a, b) => (a > b ? a : b));
+    const now = pending.askedAt ?? this.#world.now();
+    const at = [now, base.at, ...read.map((folded) => folded.at)].reduce((a, b) => (a > b ? a : b));
+    // Facts are as of the event's own moment, so that anybody can ask them again.
+    if (pending.askedAt !== undefined && at !== now)
+      return { problem: problem("NOT_YET", "What this builds on changed while its facts were being asked") };
     const context: Context<any, any> = {
       ...call,
       at,

@@ -32,7 +32,8 @@ export async function attach(config: Config, logger: Logger, durable = true): Pr
   const lock = await lockHome(config.home);
   const held = lock.taken === undefined ? lock : undefined;
   try {
-    const attached = config.databaseUrl !== undefined ? await external(config.databaseUrl, logger) : await embedded(config.home, held, logger, durable);
+    const attached =
+      config.databaseUrl !== undefined ? await external(config.databaseUrl, logger) : await embedded(config.home, held, logger, durable);
     return {
       ...attached,
       ...(held ? { lock: held } : { running: lock.taken! }),
@@ -48,7 +49,9 @@ export async function attach(config: Config, logger: Logger, durable = true): Pr
   }
 }
 
-async function embedded(home: string, lock: HomeLock | undefined, logger: Logger, durable: boolean) {
+type Reached = Pick<Attached, "connections" | "describe" | "server">;
+
+async function embedded(home: string, lock: HomeLock | undefined, logger: Logger, durable: boolean): Promise<Reached> {
   if (!lock) {
     const server = await attachPostgres(home);
     if (!server) throw new NotThere(`another process holds ${home}, but its database does not answer yet; try again in a moment`);
@@ -60,11 +63,15 @@ async function embedded(home: string, lock: HomeLock | undefined, logger: Logger
   return { connections, describe: server.describe, server };
 }
 
-async function external(url: string, logger: Logger) {
+async function external(url: string, logger: Logger): Promise<Reached> {
   const { roles, version } = await prepared({ connectionString: url }, true);
-  if (roles === "single") logger.warn("this database user may not create roles: one role does everything, and the log is guarded by triggers and hashes alone");
+  if (roles === "single")
+    logger.warn("this database user may not create roles: one role does everything, and the log is guarded by triggers and hashes alone");
   const { host, pathname } = new URL(url);
-  return { connections: connectionsForUrl(url, roles), describe: { version, directory: `${host}${pathname}`, runsAs: "a server of its own", durability: "fsync and synchronous_commit on" } };
+  return {
+    connections: connectionsForUrl(url, roles),
+    describe: { version, directory: `${host}${pathname}`, runsAs: "a server of its own", durability: "fsync and synchronous_commit on" },
+  };
 }
 
 async function prepared(config: pg.ClientConfig, durable: boolean) {
@@ -73,7 +80,8 @@ async function prepared(config: pg.ClientConfig, durable: boolean) {
   try {
     if (durable) await checkDurability(client);
     const skewMs = await clockSkewMs(client);
-    if (skewMs > skewMaxMs) throw new BadConfiguration(`this machine's clock is ${skewMs} ms ahead of the database's; at most ${skewMaxMs} ms are safe`);
+    if (skewMs > skewMaxMs)
+      throw new BadConfiguration(`this machine's clock is ${skewMs} ms ahead of the database's; at most ${skewMaxMs} ms are safe`);
     const { roles } = await prepareDatabase(client);
     const { rows } = await client.query<{ server_version: string }>("show server_version");
     return { roles, version: `PostgreSQL ${rows[0]!.server_version}` };

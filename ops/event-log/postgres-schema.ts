@@ -1,6 +1,6 @@
 /** The log's two tables. Bytes are stored as the text that was hashed, never as jsonb, which would rewrite them. */
 export const eventLogMigration: { readonly id: string; readonly sql: string } = {
-  id: "004-event-log",
+  id: "003-event-log",
   sql: `
 create schema if not exists log;
 

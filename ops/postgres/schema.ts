@@ -1,4 +1,6 @@
 import pg from "pg";
+import { bookkeeping } from "../../projections/builds.ts";
+import { eventLogMigration } from "../event-log/postgres-schema.ts";
 import { migrate, schemaLock, type Migration } from "./migrations.ts";
 import { establishRoles, type RoleSeparation } from "./roles.ts";
 
@@ -24,29 +26,19 @@ export const migrations: readonly Migration[] = [
         destroyed_at timestamptz,
         check ((wrapped is null) = (destroyed_at is not null))
       );
-      create index on keys.subject_keys (subject);
+      create unique index on keys.subject_keys (subject) where wrapped is not null;
       create table keys.instance (
         only_row boolean primary key default true check (only_row),
         origin text not null,
         wrapped bytea not null
       );`,
   },
+  eventLogMigration,
+  bookkeeping,
   {
-    // A projection's place in the log, moved in the transaction that writes its rows.
-    id: "003-projections",
-    sql: `
-      create table rows.projections (
-        name text not null,
-        version integer not null,
-        live boolean not null default false,
-        position text not null default '',
-        size bigint not null default 0,
-        stopped_at text,
-        stopped_because text,
-        primary key (name, version),
-        check ((stopped_at is null) = (stopped_because is null))
-      );
-      create unique index on rows.projections (name) where live;`,
+    // How far the processes that follow the log have come, besides projections.
+    id: "005-followers",
+    sql: "create table rows.follower (name text primary key, position text not null, size bigint not null)",
   },
 ];
 
@@ -66,6 +58,10 @@ export const grants: readonly string[] = [
   "grant select on all tables in schema keys to minutebook_rows",
   "grant select, insert, update, delete on all tables in schema rows to minutebook_rows",
   "grant select on all tables in schema rows to minutebook_app, minutebook_auditor",
+  "grant update (size) on log.head to minutebook_app",
+  "alter schema read owner to minutebook_rows",
+  "grant usage on schema read to minutebook_app, minutebook_auditor",
+  "grant insert, update on rows.follower to minutebook_app",
   "alter default privileges for role minutebook_rows in schema rows grant select on tables to minutebook_app, minutebook_auditor",
 ];
 

@@ -186,7 +186,10 @@ function supervise(cluster: Cluster, options: Supervision, first: Postmaster, lo
   };
 }
 
-function configFor({ state }: Cluster, { endpoint }: Postmaster, database: string, user: keyof HomeState["passwords"]): pg.ClientConfig {
+const configFor = ({ state }: Cluster, postmaster: Postmaster, database: string, user: keyof HomeState["passwords"]) =>
+  configOf(state, postmaster, database, user);
+
+function configOf(state: HomeState, { endpoint }: Postmaster, database: string, user: keyof HomeState["passwords"]): pg.ClientConfig {
   // Trap: where they are left open, the driver takes them from the shell's PGSSLMODE and PGOPTIONS.
   return { ...endpoint, database, user, password: state.passwords[user], ssl: false, options: "-c timezone=UTC" };
 }
@@ -207,14 +210,29 @@ async function prepare(config: pg.ClientConfig, passwords: HomeState["passwords"
   });
 }
 
-async function withClient(config: pg.ClientConfig, use: (client: pg.Client) => Promise<void>): Promise<void> {
+async function withClient<T>(config: pg.ClientConfig, use: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client(config);
   await client.connect();
   try {
-    await use(client);
+    return await use(client);
   } finally {
     await client.end();
   }
+}
+
+/** The server that another process runs in `home`, to connect to only; undefined while none answers. */
+export async function attachPostgres(home: string): Promise<Pick<PostgresServer, "config" | "describe"> | undefined> {
+  const state = await readHomeState(home);
+  const found = state && findPostmaster(state.directory, () => {});
+  if (!found) return undefined;
+  await untilReady(found.pid, state.directory, found.exited);
+  const postmaster = { ...found, endpoint: endpointOf(state.directory) };
+  const config: PostgresServer["config"] = (database = "minutebook", user = "postgres") => configOf(state, postmaster, database, user);
+  const { rows } = await withClient(config(), (client) => client.query<{ server_version: string }>("show server_version"));
+  return {
+    config,
+    describe: { version: rows[0]!.server_version, directory: state.directory, runsAs: state.runsAs, durability: "as its own process says" },
+  };
 }
 
 /** Stops what a killed process left running in `home`, if anything. For rigs that clean up, and for `doctor`. */

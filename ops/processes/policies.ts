@@ -4,12 +4,13 @@ import type { Exposed } from "../../commands/expose.ts";
 import type { CommandHandler } from "../../commands/handle.ts";
 import type { Cause, Policy } from "../../commands/policies.ts";
 import { system } from "../../domain/caller.ts";
-import { type AnyStream, fold, streamName } from "../../domain/decider.ts";
-import type { EventLog, Place, Placed, Position } from "../../domain/log/event-log.ts";
+import { type AnyStream, streamName } from "../../domain/decider.ts";
+import type { EventLog, Place, Placed } from "../../domain/log/event-log.ts";
 import type { Json } from "../../domain/log/canonical-json.ts";
 import { policyKey } from "../../domain/log/ids.ts";
 import { readEvent } from "../../event-schemas/catalogue.ts";
 import type { Ambient } from "../ambient.ts";
+import { stateAt } from "../streams.ts";
 
 export type Follower = { readonly load: () => Promise<Place | undefined>; readonly save: (place: Place) => Promise<void> };
 
@@ -70,22 +71,10 @@ async function react(
   const caused = { type, data, entry };
   const reads = Object.entries(reaction.reads?.(caused) ?? {});
   const states = await Promise.all(
-    reads.map(async ([name, { stream, key }]) => [name, await stateAt(run.log, stream, key, placed.position)] as const),
+    reads.map(async ([name, { stream, key }]) => [name, await stateAt(run.log, stream, streamName(stream, key), placed.position)] as const),
   );
   const causes = reaction.causes(caused, Object.fromEntries(states));
   await Promise.all(causes.map((cause, n) => carryOut(run, byName, policy, { cause, n, event: entry.id }, signal)));
-}
-
-/** A stream folded as of a place in the log: what was known when the event happened, whenever the policy gets to run. */
-async function stateAt(log: EventLog, stream: AnyStream, key: string, position: Position): Promise<unknown> {
-  const entries = (await log.read(streamName(stream, key))).filter((recorded) => recorded.position <= position);
-  return fold(
-    stream,
-    entries.map(({ entry, data, position }) => {
-      const { id, at, by, cmd, stream: name, rev } = entry;
-      return { ...readEvent(entry.type, entry.sv, data), happened: { id, at, by, cmd, stream: name, revision: rev, position } };
-    }),
-  );
 }
 
 type Effect = { readonly cause: Cause; readonly n: number; readonly event: string };

@@ -1,0 +1,62 @@
+import { streamName } from "../domain/decider.ts";
+import { type EventLog, Unavailable } from "../domain/log/event-log.ts";
+import { proposal, type ProposalState } from "../domain/voting/proposal.ts";
+import { type BallotFacts, inputsOf, streamsOfTally } from "../domain/voting/tally.ts";
+import type { TallyInputs } from "../domain/voting/count.ts";
+import type { Database } from "../projections/database.ts";
+import type { Ambient } from "./ambient.ts";
+import { readStanding, type Standing, stateAt } from "./streams.ts";
+
+const readsAtOnce = 512;
+const readsMax = 50;
+const againMs = 100;
+
+export type BallotBox = {
+  readonly log: EventLog;
+  readonly database: Database;
+  /** Resolves when the rows of `voting` have got to this position. */
+  readonly rowsAt: (position: string) => Promise<void>;
+  readonly wait: Ambient["wait"];
+};
+
+/** Whole streams by the names that the frozen electorate gives: never rows. */
+async function readAll(log: EventLog, names: ReadonlyMap<string, string>): Promise<ReadonlyMap<string, readonly Standing[]>> {
+  const all = new Map<string, readonly Standing[]>();
+  const entries = [...names];
+  for (let from = 0; from < entries.length; from += readsAtOnce) {
+    const some = entries.slice(from, from + readsAtOnce);
+    const read = await Promise.all(some.map(([, name]) => readStanding(log, name)));
+    some.forEach(([member], n) => all.set(member, read[n]!));
+  }
+  return all;
+}
+
+/**
+ * What a tally is made from, read from the streams. A store may answer a read from before what its log has shown, so the events that
+ * count must be as many as the rows counted below the fence; otherwise everything is read again.
+ */
+export async function ballotFacts(box: BallotBox, proposalId: string): Promise<BallotFacts & { readonly state: ProposalState }> {
+  for (let reads = 1; ; reads++) {
+    const state = await stateAt(box.log, proposal, streamName(proposal, proposalId));
+    const names = streamsOfTally(state, proposalId);
+    const facts = { state, ballots: await readAll(box.log, names.ballots), delegations: await readAll(box.log, names.delegations) };
+    if (!("closed" in state) || state.closed.position === undefined) return facts;
+    await box.rowsAt(state.closed.position);
+    const [row] = await box.database.query<{ events: number }>("select events from read.ballot_count where proposal_id = $1", [proposalId]);
+    if (countedEvents(state, facts) >= (row?.events ?? 0)) return facts;
+    if (reads === readsMax) throw new Unavailable(`the ballot streams of ${proposalId} show fewer events than the log`);
+    await box.wait(againMs);
+  }
+}
+
+/** The inputs of a count of its own, for whoever doubts the first; undefined until voting is closed. */
+export async function tallyInputs(box: BallotBox, proposalId: string): Promise<TallyInputs | undefined> {
+  const { state, ...facts } = await ballotFacts(box, proposalId);
+  return inputsOf(state, proposalId, facts);
+}
+
+function countedEvents(state: Extract<ProposalState, { closed: unknown }>, { ballots }: BallotFacts): number {
+  const counts = ({ type, happened: { position, at } }: Standing) =>
+    type !== "BallotVoided" && position! < state.closed.position! && at >= state.opensAt && at < state.closesAt;
+  return [...ballots.values()].reduce((sum, events) => sum + events.filter(counts).length, 0);
+}

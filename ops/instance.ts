@@ -1,0 +1,158 @@
+import pg from "pg";
+import type { Logger } from "pino";
+import { CommandHandler } from "../commands/handle.ts";
+import { checkpointsOf, placeOf } from "../projections/builds.ts";
+import { streamOfCommand } from "../projections/commands-seen.ts";
+import { logTree } from "../projections/log-tree.ts";
+import type { EventLog } from "../domain/log/event-log.ts";
+import { type Ambient, realAmbient } from "./ambient.ts";
+import { attach, type Attached } from "./attach.ts";
+import { commands, policies } from "./commands.ts";
+import type { Config, ProcessRole } from "./config.ts";
+import { cipher, signEd25519 } from "./crypto.ts";
+import { openEventLog } from "./event-log/open.ts";
+import { factsOf } from "./facts.ts";
+import { type Identity, tokenIdentity } from "./http/identity.ts";
+import { secretOf } from "./keys/secrets.ts";
+import { type SubjectKeyStore, subjectKeys } from "./keys/subject-keys.ts";
+import { openLog } from "./opening.ts";
+import { establishOrigin } from "./origin.ts";
+import { openDatabase, type ReadDatabase } from "./processes/database.ts";
+import { followerOf } from "./processes/follower.ts";
+import { runPolicies } from "./processes/policies.ts";
+import { type Projector, startProjector } from "./processes/projector.ts";
+import { runSigner } from "./processes/signer.ts";
+import { runTimers } from "./processes/timers.ts";
+import { projections } from "./projections.ts";
+
+export type OpenOptions = {
+  /** What this process does when no other runs on the home already. */
+  readonly roles: readonly ProcessRole[];
+  readonly logger: Logger;
+  readonly ambient?: Ambient;
+  /** `false` is for tests: a database that forgets. */
+  readonly durable?: boolean;
+  /** Called when a part of the machine cannot go on: the process should stop and say why. */
+  readonly broke: (why: Error) => void;
+};
+
+/** Everything that runs on one home, put together. */
+export type Instance = {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly ambient: Ambient;
+  readonly attached: Attached;
+  readonly origin: string;
+  readonly vkey: string;
+  readonly log: EventLog;
+  readonly database: ReadDatabase;
+  readonly keys: SubjectKeyStore;
+  readonly instanceKey: Uint8Array;
+  readonly identity: Identity;
+  readonly handler: CommandHandler;
+  readonly projector: Projector;
+  close(): Promise<void>;
+};
+
+/** Opens the instance of a home and starts the processes asked for; whatever runs already elsewhere is joined, not repeated. */
+export async function openInstance(config: Config, options: OpenOptions): Promise<Instance> {
+  const { logger, ambient = realAmbient, durable = true } = options;
+  const closers: (() => Promise<unknown> | void)[] = [];
+  // Order: what was opened last is closed first.
+  const close = async () => {
+    for (const closeOne of closers.splice(0).reverse()) await closeOne();
+  };
+  try {
+    const attached = await attach(config, logger, durable);
+    closers.push(attached.close);
+    const roles = attached.running ? [] : options.roles;
+    const pool = new pg.Pool(attached.connections.app);
+    pool.on("error", (error) => logger.warn({ part: "keys" }, error.message));
+    closers.push(() => pool.end());
+    const master = secretOf(config.home, "master.key", config.masterKey).bytes;
+    const { origin, instanceKey } = await establishOrigin(config, pool, master, ambient);
+    const log = await openEventLog({
+      eventStore: config.eventStore,
+      database: attached.connections.app,
+      origin,
+      durability: durable ? "checked" : "unchecked",
+    });
+    closers.push(log.close);
+    const database = openDatabase(attached.connections.rows);
+    closers.push(database.close);
+    const stopping = new AbortController();
+    const signingSeed =
+      roles.includes("signer") || config.signingKey !== undefined
+        ? secretOf(config.home, "signing.key", config.signingKey).bytes
+        : undefined;
+    const vkey = await openLog(log, origin, signingSeed && signEd25519(signingSeed).publicKey, ambient, stopping.signal);
+    const keys = subjectKeys(pool, master);
+    const projector = await startProjector({ log, database, projections, logger, follows: roles.includes("projector") });
+    closers.push(projector.stop);
+    const handler = new CommandHandler(
+      {
+        ...ambient,
+        log,
+        origin,
+        cipher,
+        keys,
+        instanceKey,
+        facts: factsOf({ log, database, projector, ...ambient }),
+        seen: seenIn(database),
+      },
+      commands,
+    );
+    const tasks = startTasks(
+      { ...options, roles, config, ambient, log, origin, database, handler, seed: signingSeed, attached },
+      stopping.signal,
+    );
+    closers.push(async () => {
+      stopping.abort();
+      await tasks;
+    });
+    const identity = await tokenIdentity(secretOf(config.home, "token.key", undefined).bytes, origin, ambient);
+    return { config, logger, ambient, attached, origin, vkey, log, database, keys, instanceKey, identity, handler, projector, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+const seenIn = (database: ReadDatabase) => async (command: string) => {
+  const { stream, leafIndex, upTo } = await streamOfCommand(database, command);
+  if (stream === undefined) return upTo === undefined ? {} : { upTo };
+  const [entry] = await database.query<{ revision: number; position: string }>(
+    "select revision, position from read.log_entry where leaf_index = $1",
+    [leafIndex!],
+  );
+  return entry ? { found: { stream, ...entry }, ...(upTo !== undefined && { upTo }) } : {};
+};
+
+type Tasks = OpenOptions & {
+  readonly config: Config;
+  readonly ambient: Ambient;
+  readonly log: EventLog;
+  readonly origin: string;
+  readonly database: ReadDatabase;
+  readonly handler: CommandHandler;
+  readonly seed: Uint8Array | undefined;
+  readonly attached: Attached;
+};
+
+/** The processes of this machine's own that follow the log until they are told to stop. One that cannot go on stops them all, loudly. */
+async function startTasks(tasks: Tasks, signal: AbortSignal): Promise<void> {
+  const { roles, log, handler, database, logger, ambient, seed, config, origin, attached } = tasks;
+  // The tree has counted the log up to here; states are read when they are first asked for, so nothing below is needed.
+  const { live: tree } = await checkpointsOf(database.query, logTree.name);
+  const running = [handler.states.follow(tree && placeOf(tree), signal)];
+  if (roles.includes("policies"))
+    running.push(
+      runPolicies({ log, handler, commands, policies, follower: followerOf(database, "policies"), wait: ambient.wait, logger }, signal),
+    );
+  if (roles.includes("timers")) running.push(runTimers({ database, handler, commands, logger, ambient }, signal));
+  if (roles.includes("signer"))
+    running.push(
+      runSigner({ log, database, home: config.home, seed: seed!, origin, ambient, logger, connection: attached.connections.app }, signal),
+    );
+  await Promise.all(running.map((task) => task.catch((error: Error) => signal.aborted || tasks.broke(error))));
+}
