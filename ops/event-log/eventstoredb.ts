@@ -129,6 +129,7 @@ async function append(
   deadline: AbortSignal | undefined,
 ): Promise<Appended | Conflict> {
   admissible(stream, expected, entries);
+  appending.reader.refuseBroken(stream);
   const stored = entries.map(toStore);
   // Trap: the same id twice in one append is written twice.
   if (new Set(stored.map(({ id }) => id)).size !== stored.length) throw new RangeError(`${stream}: an entry stands twice in one append`);

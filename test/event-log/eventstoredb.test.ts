@@ -367,7 +367,7 @@ describe("reading and following", () => {
     "is of another stream": (entry) => entry.replace('"stream":"s"', '"stream":"t"'),
   };
   for (const [what, spoil] of Object.entries(spoilt))
-    it(`shows what stands before an entry that ${what}, then stops loudly; its stream cannot be read`, async () => {
+    it(`shows what stands before an entry that ${what}, then stops loudly; its stream is neither read nor written`, async () => {
       const { log, client } = await opened();
       const [first, second] = chain({ stream: "s", key: "command-number-0", count: 2 });
       await log.append("s", -1, [first!]);
@@ -384,6 +384,8 @@ describe("reading and following", () => {
       await expect(following).rejects.toBeInstanceOf(Broken);
       expect(seen).toEqual([first!.text]);
       await expect(log.read("s")).rejects.toBeInstanceOf(Broken);
+      await expect(log.append("s", 0, [second!])).rejects.toBeInstanceOf(Broken);
+      expect(await log.append("t", -1, chain({ stream: "t", key: "command-number-1" }))).toMatchObject({ kind: "appended" });
     });
 
   it("stops where the log ends before what was seen of it", async () => {

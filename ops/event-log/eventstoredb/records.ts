@@ -43,6 +43,7 @@ const hidesRecords = ["$maxAge", "$maxCount", "$tb"];
 export class LeafReader {
   readonly origin: string;
   readonly prefix: string;
+  readonly #broken = new Map<string, Broken>();
 
   constructor(origin: string, space: string) {
     this.origin = origin;
@@ -51,10 +52,28 @@ export class LeafReader {
 
   /** The entry of a record in log order; undefined for everything that is no leaf of this log. Throws `Broken` on a leaf that breaks the format. */
   leaf(record: AllStreamRecordedEvent): Recorded | undefined {
-    const { streamId } = record;
-    if (streamId.startsWith(`$$${this.prefix}`)) this.#refuseHiding(record);
-    if (!streamId.startsWith(this.prefix)) return undefined;
-    if (record.type === "$streamDeleted") throw new Broken(`${streamId}: somebody has deleted the stream`);
+    const name = record.streamId.replace(/^\$\$/, "");
+    if (!name.startsWith(this.prefix)) return undefined;
+    try {
+      return this.#leaf(record);
+    } catch (fault) {
+      if (fault instanceof Broken) this.#broken.set(name, fault);
+      throw fault;
+    }
+  }
+
+  /** Nothing may be built on a stream that was seen to be broken. */
+  refuseBroken(stream: string): void {
+    const fault = this.#broken.get(this.prefix + stream);
+    if (fault) throw fault;
+  }
+
+  #leaf(record: AllStreamRecordedEvent): Recorded | undefined {
+    if (record.streamId.startsWith("$$")) {
+      this.#refuseHiding(record);
+      return undefined;
+    }
+    if (record.type === "$streamDeleted") throw new Broken(`${record.streamId}: somebody has deleted the stream`);
     const text = this.#entryText(record);
     return text === undefined ? undefined : this.#recorded(record, text);
   }
