@@ -31,11 +31,12 @@ export const logTree: Projection<TreeMemo> = {
         by: "text not null",
         cmd: "text not null",
         at: "text not null",
-        // The latest time recorded up to and with this entry: it never falls, so a moment finds its prefix of the log by an index.
+        // The latest time recorded up to and with this entry: it never falls, so a moment has one prefix of the log.
         at_max: "text not null",
       },
       positions: ["position"],
-      indexes: [["leaf_index"], ["stream", "revision"], ["position"], ["at_max", "leaf_index"]],
+      // Neither position nor latest time needs one of its own: both only grow with the leaf index.
+      indexes: [["leaf_index"]],
     },
     {
       // The hashes of tiles above the leaves: levels 8, 16, … of the tree. Level 0 are the entries' own hashes.
