@@ -9,7 +9,7 @@ import { positionOf } from "./leaf-position.ts";
 import { channel, type Wish } from "./postgres/batch.ts";
 import { openReader } from "./postgres/reader.ts";
 import { openPool, openSession, type Session } from "./postgres/session.ts";
-import { openTail } from "./postgres/tail.ts";
+import { Tail } from "./postgres/tail.ts";
 import { openWriter, type Writer } from "./postgres/writer.ts";
 
 const pollMs = 250;
@@ -33,22 +33,22 @@ export async function openPostgresLog(options: PostgresLogOptions): Promise<Even
   const closing = new AbortController();
   try {
     if (durability === "checked") await checked(pool);
-    const tail = openTail(reader, await reader.size(), { entriesMax: tailEntriesMax, bytesMax: tailBytesMax }, closing.signal);
+    const tail = new Tail(reader, await reader.size(), { entriesMax: tailEntriesMax, bytesMax: tailBytesMax }, closing.signal);
     const writer = openWriter({
-      connect: () => openListening(connection, tail.news),
+      connect: () => openListening(connection, () => tail.news()),
       deadlineMs,
       committed: (start, accepted) => tail.add(placedFrom(start, accepted)),
     });
-    const listening = stayConnected(writer, closing.signal, tail.news);
+    const listening = stayConnected(writer, closing.signal, () => tail.news());
     // Behind the notifications, which are lost while nobody listens. While we append ourselves there is nothing to ask:
     // a fast append has proven that nobody else did.
-    const poll = setInterval(() => tail.uncertain && tail.news(), pollMs);
+    const poll = setInterval(() => tail.uncertain() && tail.news(), pollMs);
     return {
       engine: "postgres",
       append: writer.append,
       read: (stream, from = 0) =>
         closing.signal.aborted ? Promise.reject(new Unavailable("the log is closed")) : reader.read(stream, from),
-      follow: tail.follow,
+      follow: (after, signal) => tail.follow(after, signal),
       async head() {
         const size = await reader.size();
         return size === 0 ? undefined : { position: positionOf(size - 1), size };

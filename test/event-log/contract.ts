@@ -54,6 +54,7 @@ export function contract(name: string, open: () => Promise<Rig>, promises: Parti
     repeats(promise);
     reads(promise);
     order(promise);
+    following(promise);
     unknownFates(promise);
 
     afterAll(() => {
@@ -294,7 +295,9 @@ function order(promise: Promised): void {
     assertWhole(whole, all);
     expect(theirs.order).toBe(orderDigest(whole.slice(0, theirs.size)));
   });
+}
 
+function following(promise: Promised): void {
   promise(6, "resumes after every position", async (rig) => {
     const log = rig.reopen ? await rig.reopen() : rig.log;
     for (let n = 0; n < 30; n++) await rig.log.append(`stream-${n}`, -1, chain({ stream: `stream-${n}`, key: `command-${n}` }));

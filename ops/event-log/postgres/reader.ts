@@ -60,7 +60,7 @@ export function openReader(pool: pg.Pool): Reader {
     const from = new Map<string, number>();
     for (const one of together) from.set(one.stream, Math.min(one.from, from.get(one.stream) ?? Infinity));
     try {
-      const rows = await ask<Row>({
+      const rows = await ask<Row>(pool, {
         name: "log-read",
         text: `select there.position, there.stream, there.revision, there.text, there.data, there.salts
                from unnest($1::text[], $2::integer[]) as wanted (stream, low)
@@ -78,15 +78,6 @@ export function openReader(pool: pg.Pool): Reader {
     }
   }
 
-  async function ask<R>(query: pg.QueryConfig): Promise<R[]> {
-    try {
-      return (await pool.query(query)).rows as R[];
-    } catch (fault) {
-      if (faultOf(fault) === "refused") throw fault;
-      throw new Unavailable(`the log's database: ${sayOf(fault)}`);
-    }
-  }
-
   return {
     read: (stream, from) =>
       new Promise((resolve, reject) => {
@@ -94,7 +85,7 @@ export function openReader(pool: pg.Pool): Reader {
         gather();
       }),
     async page(from) {
-      const rows = await ask<Row>({
+      const rows = await ask<Row>(pool, {
         name: "log-page",
         text: "select position, stream, revision, text, data, salts from log.entry where position >= $1 order by position limit $2",
         values: [from, pageEntries],
@@ -107,10 +98,19 @@ export function openReader(pool: pg.Pool): Reader {
       });
     },
     async size() {
-      const [row] = await ask<{ size: string }>({ name: "log-size", text: "select size from log.head" });
+      const [row] = await ask<{ size: string }>(pool, { name: "log-size", text: "select size from log.head" });
       return Number(row!.size);
     },
   };
+}
+
+async function ask<R>(pool: pg.Pool, query: pg.QueryConfig): Promise<R[]> {
+  try {
+    return (await pool.query(query)).rows as R[];
+  } catch (fault) {
+    if (faultOf(fault) === "refused") throw fault;
+    throw new Unavailable(`the log's database: ${sayOf(fault)}`);
+  }
 }
 
 function give(readers: readonly Wanted[], low: number, rows: readonly Row[]): void {

@@ -6,113 +6,118 @@ import { pageEntriesMax, type Reader } from "./reader.ts";
 
 export type TailLimits = { readonly entriesMax: number; readonly bytesMax: number };
 
-export type Tail = {
-  /** Entries that stand in the log from this leaf on. */
-  add(entries: readonly Placed[]): void;
-  /** Another process may have appended: the next follower looks. */
-  news(): void;
-  /** Followers are waiting, and nothing has shown since the last call that no other process appended. */
-  readonly uncertain: boolean;
-  follow(after: Place | undefined, signal: AbortSignal): AsyncGenerator<readonly Placed[]>;
-};
+export class Tail {
+  readonly #reader: Reader;
+  readonly #limits: TailLimits;
+  readonly #closed: AbortSignal;
+  readonly #grown = bell();
+  #entries: Placed[] = [];
+  /** The leaf at which `entries` begins, those at its front that were dropped included. */
+  #base: number;
+  #dropped = 0;
+  #bytes = 0;
+  /** The log's size as we know it. */
+  #end: number;
+  /** Another process may have appended. */
+  #foreign = false;
+  #proven = true;
+  #looking: Promise<void> | undefined;
 
-/** `end` is the log's size as it is now. Followers end with `closed`. */
-export function openTail(reader: Reader, end: number, limits: TailLimits, closed: AbortSignal): Tail {
-  let entries: Placed[] = [];
-  let dropped = 0;
-  let bytes = 0;
-  /** The leaf at which `entries` begins, those that were dropped included. */
-  let base = end;
-  let looking: Promise<void> | undefined;
-  let foreign = false;
-  let proven = true;
-  const grown = bell();
-
-  const start = (): number => base + dropped;
-
-  function add(more: readonly Placed[]): void {
-    const overlap = more.length === 0 ? 0 : end - more[0]!.leafIndex;
-    if (overlap < 0) {
-      // Others wrote in between: what stands before is in the table only.
-      entries = [];
-      dropped = bytes = 0;
-      base = end = more[0]!.leafIndex;
-    }
-    for (const placed of overlap > 0 ? more.slice(overlap) : more) {
-      entries.push(placed);
-      bytes += weightOf(placed);
-      end++;
-    }
-    while (end - start() > limits.entriesMax || bytes > limits.bytesMax) bytes -= weightOf(entries[dropped++]!);
-    if (dropped > entries.length / 2) {
-      entries = entries.slice(dropped);
-      base += dropped;
-      dropped = 0;
-    }
-    proven = true;
-    grown.ring();
+  /** Followers end with `closed`. */
+  constructor(reader: Reader, end: number, limits: TailLimits, closed: AbortSignal) {
+    this.#reader = reader;
+    this.#limits = limits;
+    this.#closed = closed;
+    this.#base = this.#end = end;
   }
 
-  function news(): void {
-    foreign = true;
-    grown.ring();
+  /** Entries that stand in the log one after the other. */
+  add(more: readonly Placed[]): void {
+    const overlap = more.length === 0 ? 0 : this.#end - more[0]!.leafIndex;
+    if (overlap < 0) {
+      // Others wrote in between: what stands before is in the table only.
+      this.#entries = [];
+      this.#dropped = this.#bytes = 0;
+      this.#base = this.#end = more[0]!.leafIndex;
+    }
+    for (const placed of overlap > 0 ? more.slice(overlap) : more) {
+      this.#entries.push(placed);
+      this.#bytes += weightOf(placed);
+      this.#end++;
+    }
+    this.#trim();
+    this.#proven = true;
+    this.#grown.ring();
+  }
+
+  #trim(): void {
+    const { entriesMax, bytesMax } = this.#limits;
+    while (this.#entries.length - this.#dropped > entriesMax || this.#bytes > bytesMax)
+      this.#bytes -= weightOf(this.#entries[this.#dropped++]!);
+    if (this.#dropped <= this.#entries.length / 2) return;
+    this.#entries = this.#entries.slice(this.#dropped);
+    this.#base += this.#dropped;
+    this.#dropped = 0;
+  }
+
+  /** Another process may have appended: the next follower looks. */
+  news(): void {
+    this.#foreign = true;
+    this.#grown.ring();
+  }
+
+  /** Followers wait, and nothing has shown since the last call that no other process appended. */
+  uncertain(): boolean {
+    const uncertain = !this.#proven && this.#grown.waiting > 0;
+    this.#proven = false;
+    return uncertain;
   }
 
   /** One query for all followers that wait: takes what other processes appended behind our end. */
-  function look(): Promise<void> {
-    looking ??= (async () => {
-      try {
-        foreign = false;
-        for (;;) {
-          const page = await reader.page(end);
-          add(page);
-          if (page.length === 0) return;
-        }
-      } finally {
-        looking = undefined;
-      }
-    })();
-    return looking;
+  #look(): Promise<void> {
+    this.#looking ??= this.#takeNews().finally(() => (this.#looking = undefined));
+    return this.#looking;
   }
 
-  async function* follow(after: Place | undefined, signal: AbortSignal): AsyncGenerator<readonly Placed[]> {
-    const stop = AbortSignal.any([signal, closed]);
+  async #takeNews(): Promise<void> {
+    this.#foreign = false;
+    for (let found = true; found;) {
+      const page = await this.#reader.page(this.#end);
+      this.add(page);
+      found = page.length > 0;
+    }
+  }
+
+  async *follow(after: Place | undefined, signal: AbortSignal): AsyncGenerator<readonly Placed[]> {
+    const stop = AbortSignal.any([signal, this.#closed]);
     let next = after === undefined ? 0 : leafIndexOf(after) + 1;
-    let checked = next <= end;
+    let checked = next <= this.#end;
     while (!stop.aborted) {
       try {
-        if (!checked && (await reader.size()) < next) throw new Broken(`position ${after?.position} was seen, and the log ends before it`);
+        if (!checked && (await this.#reader.size()) < next)
+          throw new Broken(`position ${after?.position} was seen, and the log ends before it`);
         checked = true;
-        if (next > end || (next === end && foreign)) await look();
-        if (next < start()) {
-          const page = await reader.page(next);
-          if (page.length === 0) throw new Broken(`position ${positionOf(next)} is missing`);
-          next += page.length;
-          yield page;
-        } else if (next < end) {
-          const recent = entries.slice(next - base, next - base + pageEntriesMax);
-          next += recent.length;
-          yield recent;
-        } else if (!foreign) await grown.heard(stop);
+        const batch = await this.#from(next);
+        next += batch.length;
+        if (batch.length > 0) yield batch;
+        else if (!this.#foreign) await this.#grown.heard(stop);
       } catch (fault) {
         if (!(fault instanceof Unavailable)) throw fault;
         // A follower outlives its database: the poll rings again.
-        foreign = true;
-        await grown.heard(stop);
+        this.#foreign = true;
+        await this.#grown.heard(stop);
       }
     }
   }
 
-  return {
-    add,
-    news,
-    get uncertain() {
-      const uncertain = !proven && grown.waiting > 0;
-      proven = false;
-      return uncertain;
-    },
-    follow,
-  };
+  /** What stands from this leaf on, from memory where it is there. */
+  async #from(next: number): Promise<readonly Placed[]> {
+    if (next > this.#end || (next === this.#end && this.#foreign)) await this.#look();
+    if (next >= this.#base + this.#dropped) return this.#entries.slice(next - this.#base, next - this.#base + pageEntriesMax);
+    const page = await this.#reader.page(next);
+    if (page.length === 0) throw new Broken(`position ${positionOf(next)} is missing`);
+    return page;
+  }
 }
 
 /** About what an entry takes in memory. */
