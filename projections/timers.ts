@@ -1,15 +1,13 @@
 /** What falls due: commands that the machine sends when their moment has come. */
 import { canonical } from "../domain/log/canonical-json.ts";
 import { membershipTimers } from "../domain/membership.ts";
+import { votingTimers } from "../domain/voting/closing.ts";
 import { catalogue, type EventType } from "../event-schemas/catalogue.ts";
 import type { Database } from "./database.ts";
 import { put, remove, type Change, type Projection, type Told } from "./projection.ts";
 
 type Timer = { readonly due: string; readonly command: string; readonly input: Record<string, unknown> };
 type Timers = (type: EventType, data: Readonly<Record<string, unknown>>) => Timer | undefined;
-
-const votingTimers: Timers = (type, { closesAt, proposalId }) =>
-  type === "VotingOpened" ? { due: closesAt as string, command: "CloseVoting", input: { proposalId } } : undefined;
 
 const declared: readonly Timers[] = [membershipTimers, votingTimers];
 
