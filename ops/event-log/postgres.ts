@@ -10,7 +10,7 @@ import { channel, type Wish } from "./postgres/batch.ts";
 import { openReader } from "./postgres/reader.ts";
 import { openPool, openSession, type Session } from "./postgres/session.ts";
 import { Tail } from "./postgres/tail.ts";
-import { openWriter, type Writer } from "./postgres/writer.ts";
+import { Writer } from "./postgres/writer.ts";
 
 const pollMs = 250;
 const reconnectMs = 1_000;
@@ -34,7 +34,7 @@ export async function openPostgresLog(options: PostgresLogOptions): Promise<Even
   try {
     if (durability === "checked") await checked(pool);
     const tail = new Tail(reader, await reader.size(), { entriesMax: tailEntriesMax, bytesMax: tailBytesMax }, closing.signal);
-    const writer = openWriter({
+    const writer = new Writer({
       connect: () => openListening(connection, () => tail.news()),
       deadlineMs,
       committed: (start, accepted) => tail.add(placedFrom(start, accepted)),
@@ -45,7 +45,7 @@ export async function openPostgresLog(options: PostgresLogOptions): Promise<Even
     const poll = setInterval(() => tail.uncertain() && tail.news(), pollMs);
     return {
       engine: "postgres",
-      append: writer.append,
+      append: (stream, expected, entries, deadline) => writer.append(stream, expected, entries, deadline),
       read: (stream, from = 0) =>
         closing.signal.aborted ? Promise.reject(new Unavailable("the log is closed")) : reader.read(stream, from),
       follow: (after, signal) => tail.follow(after, signal),

@@ -103,6 +103,18 @@ describe("the log in Postgres", () => {
     expect(await log.append("down", -1, entries)).toMatchObject({ kind: "appended" });
   });
 
+  onPostgres("what was told that nothing happened is not sent later", async ({ log }) => {
+    await log.append("first", -1, chain({ stream: "first", key: "command-first" }));
+    const stop = new AbortController();
+    const given = [0, 1, 2].map((n) =>
+      log.append(`given-up-${n}`, -1, chain({ stream: `given-up-${n}`, key: `given-up-${n}` }), stop.signal),
+    );
+    stop.abort();
+    for (const one of given) await expect(one).rejects.toMatchObject({ fate: "nothing-happened" });
+    await log.append("next", -1, chain({ stream: "next", key: "command-next" }));
+    expect(await log.head()).toEqual({ position: "0000000000000001", size: 2 });
+  });
+
   onPostgres("a follower outlives its database", async ({ log, proxy, another }) => {
     const other = await another();
     const stop = new AbortController();

@@ -21,14 +21,6 @@ export type WriterOptions = {
   committed(start: number, accepted: readonly Wish[]): void;
 };
 
-export type Writer = {
-  append(stream: string, expected: number, entries: readonly Sealed[], deadline?: AbortSignal): Promise<Appended | Conflict>;
-  /** The connection through which we append, made when there is none. */
-  connected(): Promise<Session>;
-  /** Takes no more, and resolves when all that was taken is answered. */
-  close(): Promise<void>;
-};
-
 /** An append that waits for its answer. `fate` is what its caller is told when the deadline passes now. */
 type Waiting = Wish & {
   readonly bytes: number;
@@ -40,23 +32,28 @@ type Waiting = Wish & {
 
 type Flight = { readonly batch: readonly Waiting[]; landed: Promise<void> };
 
-export function openWriter({ connect, deadlineMs, committed }: WriterOptions): Writer {
-  let queue: Waiting[] = [];
-  let session: Session | undefined;
-  let connecting: Promise<Session> | undefined;
+export class Writer {
+  readonly #options: WriterOptions;
+  #queue: Waiting[] = [];
+  #session: Session | undefined;
+  #connecting: Promise<Session> | undefined;
   /** The log's size as our last batch leaves it: another process may have moved it since, and then the fast path finds out. */
-  let size: number | undefined;
-  let flights: Flight[] = [];
+  #size: number | undefined;
+  #flights: Flight[] = [];
   /** Batches that came back undone, in their order. */
-  let grounded: (readonly Waiting[])[] = [];
-  let carried: readonly Waiting[] = [];
-  let working: Promise<void> | undefined;
-  let closed = false;
-  let ended = false;
+  #grounded: (readonly Waiting[])[] = [];
+  #carried: readonly Waiting[] = [];
+  #working: Promise<void> | undefined;
+  #closed = false;
+  #ended = false;
 
-  const append: Writer["append"] = async (stream, expected, entries, deadline) => {
+  constructor(options: WriterOptions) {
+    this.#options = options;
+  }
+
+  async append(stream: string, expected: number, entries: readonly Sealed[], deadline?: AbortSignal): Promise<Appended | Conflict> {
     const written = admissible(stream, expected, entries);
-    if (closed) throw new Unavailable("the log is closed");
+    if (this.#closed) throw new Unavailable("the log is closed");
     if (deadline?.aborted) throw new Unavailable("the deadline passed before the append began");
     return new Promise((resolve, reject) => {
       const bytes = written.reduce((sum, one) => sum + one.bytes, 0);
@@ -77,123 +74,131 @@ export function openWriter({ connect, deadlineMs, committed }: WriterOptions): W
       };
       const expire = (): void => {
         waiting.fail(new Unavailable(`${stream}: no answer before the deadline`, waiting.fate));
-        // Nobody waits for this batch any more: a connection that hangs must not hold up the next one.
-        const sent = [...carried, ...flights.flatMap(({ batch }) => batch)];
-        if (sent.length > 0 && sent.every(({ answered }) => answered)) session?.cut();
+        // Promise: what was told that nothing happened is not sent later.
+        this.#queue = this.#queue.filter((one) => one !== waiting);
+        this.#cutIfAbandoned();
       };
-      const timer = setTimeout(expire, deadlineMs);
+      const timer = setTimeout(expire, this.#options.deadlineMs);
       deadline?.addEventListener("abort", expire, { once: true });
-      queue.push(waiting);
-      working ??= work();
+      this.#queue.push(waiting);
+      this.#working ??= this.#work();
     });
-  };
-
-  async function work(): Promise<void> {
-    // A turn of the event loop lets the callers that were just answered, or came together, into one batch.
-    for (await nextTurn(); queue.length > 0 || grounded.length > 0 || flights.length > 0; await nextTurn()) {
-      const end = session?.usable && grounded.length === 0 ? size : undefined;
-      const enough = flights.length === 0 ? 1 : flights.length < flightsMax ? flights[0]!.batch.length : Infinity;
-      if (end !== undefined && queue.length >= enough) fly(session!, end, gather(flights.length === 0));
-      else if (flights.length > 0) await flights[0]!.landed;
-      else await carry(grounded.shift() ?? gather(false));
-    }
-    working = undefined;
   }
 
-  function fly({ client, cut }: Session, end: number, batch: readonly Waiting[]): void {
-    size = batch.reduce((sum, { written }) => sum + written.length, end);
+  /** Nobody waits for what is on its way any more: a connection that hangs must not hold up the next batch. */
+  #cutIfAbandoned(): void {
+    const sent = [...this.#carried, ...this.#flights.flatMap(({ batch }) => batch)];
+    if (sent.length > 0 && sent.every(({ answered }) => answered)) this.#session?.cut();
+  }
+
+  async #work(): Promise<void> {
+    // A turn of the event loop lets the callers that were just answered, or came together, into one batch.
+    for (await nextTurn(); this.#queue.length > 0 || this.#grounded.length > 0 || this.#flights.length > 0; await nextTurn()) {
+      const end = this.#session?.usable && this.#grounded.length === 0 ? this.#size : undefined;
+      const enough = this.#flights.length === 0 ? 1 : this.#flights.length < flightsMax ? this.#flights[0]!.batch.length : Infinity;
+      if (end !== undefined && this.#queue.length >= enough) this.#fly(this.#session!, end, this.#gather(this.#flights.length === 0));
+      else if (this.#flights.length > 0) await this.#flights[0]!.landed;
+      else await this.#carry(this.#grounded.shift() ?? this.#gather(false));
+    }
+    this.#working = undefined;
+  }
+
+  #fly({ client, cut }: Session, end: number, batch: readonly Waiting[]): void {
+    this.#size = batch.reduce((sum, { written }) => sum + written.length, end);
     const undo = markSent(batch);
     const land = async (): Promise<void> => {
       try {
         const done = await appendFast(client, end, batch);
-        if (done) return settle(batch, done);
+        if (done) return this.#settle(batch, done);
         undo();
       } catch (thrown) {
         if (faultOf(thrown) === "unknown") cut();
         else undo();
       } finally {
-        flights = flights.filter((one) => one !== flight);
+        this.#flights = this.#flights.filter((one) => one !== flight);
       }
-      size = undefined;
-      grounded.push(batch);
+      this.#size = undefined;
+      this.#grounded.push(batch);
     };
     const flight: Flight = { batch, landed: Promise.resolve() };
-    flights.push(flight);
+    this.#flights.push(flight);
     flight.landed = land();
   }
 
-  function connected(): Promise<Session> {
-    if (session?.usable) return Promise.resolve(session);
-    if (ended) return Promise.reject(new Unavailable("the log is closed"));
-    connecting ??= connect()
-      .then((made) => (session = made))
-      .finally(() => (connecting = undefined));
-    return connecting;
+  /** The connection through which we append, made when there is none. */
+  connected(): Promise<Session> {
+    if (this.#session?.usable) return Promise.resolve(this.#session);
+    if (this.#ended) return Promise.reject(new Unavailable("the log is closed"));
+    this.#connecting ??= this.#options
+      .connect()
+      .then((made) => (this.#session = made))
+      .finally(() => (this.#connecting = undefined));
+    return this.#connecting;
   }
 
-  function gather(split: boolean): Waiting[] {
-    const countMax = Math.min(batchAppendsMax, split && queue.length >= splitAppendsMin ? Math.ceil(queue.length / 2) : queue.length);
+  #gather(split: boolean): Waiting[] {
+    const countMax = Math.min(
+      batchAppendsMax,
+      split && this.#queue.length >= splitAppendsMin ? Math.ceil(this.#queue.length / 2) : this.#queue.length,
+    );
     let bytes = 0;
     let count = 0;
-    while (count < countMax && (count === 0 || bytes + queue[count]!.bytes <= batchBytesMax)) bytes += queue[count++]!.bytes;
-    const batch = queue.slice(0, count);
-    queue = queue.slice(count);
+    while (count < countMax && (count === 0 || bytes + this.#queue[count]!.bytes <= batchBytesMax)) bytes += this.#queue[count++]!.bytes;
+    const batch = this.#queue.slice(0, count);
+    this.#queue = this.#queue.slice(count);
     return batch;
   }
 
   /** The locked path. Returns when every append of the batch has its answer. */
-  async function carry(batch: readonly Waiting[]): Promise<void> {
+  async #carry(batch: readonly Waiting[]): Promise<void> {
     for (let attempt = 0; ; attempt++) {
       const open = batch.filter(({ answered }) => !answered);
       if (open.length === 0) return;
       if (attempt > 0) await pause(Math.min(25 * 2 ** attempt, 500));
-      await tried(open);
+      await this.#tried(open);
     }
   }
 
-  async function tried(open: readonly Waiting[]): Promise<void> {
+  async #tried(open: readonly Waiting[]): Promise<void> {
     let at: Session;
     try {
-      at = await connected();
+      at = await this.connected();
     } catch (fault) {
       // Nothing of it was sent now; what an earlier attempt sent is settled once the server is back, or its deadline passes.
       return failUnsent(open, new Unavailable(`the log's database: ${sayOf(fault)}`));
     }
     const undo = markSent(open);
-    carried = open;
+    this.#carried = open;
     try {
       const done = await appendLocked(at.client, open);
-      size = done.accepted.reduce((end, { written }) => end + written.length, done.start);
-      settle(open, done);
+      this.#size = done.accepted.reduce((end, { written }) => end + written.length, done.start);
+      this.#settle(open, done);
     } catch (thrown) {
       const fault = faultOf(thrown);
       if (fault === "unknown") return at.cut();
       undo();
       if (fault === "unavailable") failUnsent(open, new Unavailable(`the log's database: ${sayOf(thrown)}`));
       // The server will never take one of the batch, which the others must not pay for.
-      else if (fault === "refused" && open.length > 1) for (const one of open) await carry([one]);
+      else if (fault === "refused" && open.length > 1) for (const one of open) await this.#carry([one]);
       else if (fault === "refused") failUnsent(open, thrown);
     } finally {
-      carried = [];
+      this.#carried = [];
     }
   }
 
-  function settle(batch: readonly Waiting[], { start, accepted, answers }: Committed<Waiting>): void {
-    if (accepted.length > 0) committed(start, accepted);
+  #settle(batch: readonly Waiting[], { start, accepted, answers }: Committed<Waiting>): void {
+    if (accepted.length > 0) this.#options.committed(start, accepted);
     for (const [index, one] of batch.entries()) one.answer(answers[index]!);
   }
 
-  return {
-    append,
-    connected,
-    async close() {
-      closed = true;
-      await working;
-      ended = true;
-      await connecting?.catch(() => undefined);
-      await session?.client.end().catch(() => undefined);
-    },
-  };
+  /** Takes no more, and resolves when all that was taken is answered. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#working;
+    this.#ended = true;
+    await this.#connecting?.catch(() => undefined);
+    await this.#session?.client.end().catch(() => undefined);
+  }
 }
 
 /** From now on nobody can know, until the server has said that it undid it. */
