@@ -104,7 +104,9 @@ async function carryOut(
     );
   };
   const answer = await send(cause);
-  if (!answer || answer.kind === "accepted") return;
+  if (!answer) return;
+  // A crash before the record is healed by the repeat: the same command is a replay then, with the same first event.
+  if (answer.kind === "accepted") return void (cause.done && (await send(cause.done(answer.events[0]!.id))));
   const { code, detail } = answer.problem;
   if (!cause.refused) return run.logger.info({ policy: name, event, command: cause.command, code }, `policy refused: ${detail}`);
   run.logger.warn({ policy: name, event, command: cause.command, code }, `policy refused and recorded: ${detail}`);
