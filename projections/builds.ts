@@ -4,7 +4,7 @@ import type { Place } from "../domain/log/event-log.ts";
 import { quoted, type Database, type Query } from "./database.ts";
 import { columnsOf, storedKeyOf, type Projection, type Table } from "./projection.ts";
 
-/** `rebuilding`: fills its tables beside the live ones. `paused`: of a version that this program does not know how to continue. */
+/** `rebuilding`: fills its tables beside the live ones. `paused`: of an older version, read until the new rows are there. */
 export type Status = "running" | "stopped" | "rebuilding" | "paused";
 
 /** How far a build has come, in the transaction that wrote its rows. */

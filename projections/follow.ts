@@ -23,7 +23,7 @@ export type Following = {
 export const checkpointChannel = "rows_checkpoint";
 
 /**
- * Follows the log until the signal aborts, the projection stops, or its build is gone. A handler that throws, and an event that is unknown or
+ * Follows the log until the signal aborts, the projection stops, or its build is gone or of another version. A handler that throws, and an event that is unknown or
  * broken, stop this projection alone: all before the event is written, the checkpoint row says why. Throws `Unavailable` when log or database
  * cannot answer; whoever calls comes again.
  */
@@ -76,16 +76,14 @@ async function followFrom(following: Following, from: Checkpoint): Promise<Outco
 const nameOf = ({ leafIndex, entry }: Placed) => `leaf ${leafIndex}, ${entry.type} of ${entry.stream}`;
 const messageOf = (fault: unknown) => (fault instanceof Error ? fault.message : String(fault));
 
-/** A projection that was stopped is tried again; one of another version is not ours to move. */
+/** A projection that was stopped is tried again; rows of another version are not ours to move. */
 async function resume({ database, projection, build }: Following): Promise<Checkpoint | undefined> {
   const [checkpoint] = await database.query<Checkpoint>(
-    `update rows.checkpoint set
-       status = case when version <> $2 then 'paused' when live then 'running' else 'rebuilding' end,
-       reason = case when version <> $2 then 'rows of version ' || version || ', not of ' || $2 end
-     where projection = $1 and ${build === "live" ? "live" : "build = $3"} returning *`,
+    `update rows.checkpoint set status = case when live then 'running' else 'rebuilding' end, reason = null
+     where projection = $1 and version = $2 and ${build === "live" ? "live" : "build = $3"} returning *`,
     [projection.name, projection.version, ...(build === "live" ? [] : [build])],
   );
-  return checkpoint?.status === "paused" ? undefined : checkpoint;
+  return checkpoint;
 }
 
 /**

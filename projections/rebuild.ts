@@ -57,6 +57,11 @@ async function nextBuild(database: Database, projection: Projection): Promise<Ch
       await query("delete from rows.checkpoint where projection = $1 and build = $2", [projection.name, next.build]);
       await query(`drop schema ${quoted(schemaOf(projection.name, next.build))} cascade`);
     }
+    await query("update rows.checkpoint set status = 'paused', reason = $3 where projection = $1 and live and version <> $2", [
+      projection.name,
+      projection.version,
+      `rows of version ${projection.version} are being filled`,
+    ]);
     return createBuild(query, projection, false);
   });
 }

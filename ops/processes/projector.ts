@@ -123,8 +123,8 @@ export function watchRows(database: Database): RowsWatch {
       const missing = late();
       if (missing.length === 0) return;
       const checkpointOf = (name: string) => checkpoints.find(({ projection }) => projection === name);
-      // One that is stopped or paused will not come in time: whoever waits is told at once.
-      const stuck = missing.find((name) => ["stopped", "paused"].includes(checkpointOf(name)?.status ?? ""));
+      // One that is stopped will not come in time: whoever waits is told at once.
+      const stuck = missing.find((name) => checkpointOf(name)?.status === "stopped");
       if (stuck || deadline.aborted) throw behind(stuck ?? missing[0]!, size, checkpointOf(stuck ?? missing[0]!));
       await rows.heard(AbortSignal.any([deadline, AbortSignal.timeout(pollMs)]));
     }
