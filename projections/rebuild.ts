@@ -38,8 +38,7 @@ export async function rebuildProjection(rebuilding: Rebuilding): Promise<"swappe
   for (;;) {
     const caught = await catchUp(rebuilding, build, (await log.head())?.position);
     if (caught !== "caught up") return caught;
-    // Indexes are made when all rows but the latest are there: in one go instead of row by row.
-    await database.transaction((query) => createIndexes(query, schemaOf(projection.name, build), projection.tables));
+    await indexBuild(database, projection, build);
     if (await swap(database, projection, build)) break;
     if (signal.aborted) return "aborted";
   }
@@ -65,6 +64,14 @@ async function nextBuild(database: Database, projection: Projection): Promise<Ch
     return createBuild(query, projection, false);
   });
 }
+
+/** Indexes are made when all rows but the latest are there: in one go instead of row by row. Unless another process has swapped the build in. */
+const indexBuild = (database: Database, projection: Projection, build: number) =>
+  database.transaction(async (query) => {
+    await lockBuilds(query, projection.name);
+    const { next } = await checkpointsOf(query, projection.name);
+    if (next?.build === build) await createIndexes(query, schemaOf(projection.name, build), projection.tables);
+  });
 
 /** Follows until this build has taken in the entry that was the log's last, and everything that the live rows show. */
 async function catchUp(rebuilding: Rebuilding, build: number, head: string | undefined): Promise<"caught up" | "stopped" | "aborted"> {
