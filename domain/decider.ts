@@ -21,8 +21,13 @@ export type Stream<State, E extends Events> = {
   /** One line an event; it never decides and never fails. */
   readonly evolve: { readonly [N in keyof E & string]: (state: State, data: StoredData<E, N>, happened: Happened) => State };
 };
-export type AnyStream = Stream<any, any>;
-export type StateOf<S> = S extends Stream<infer State, any> ? State : never;
+export type AnyStream = {
+  readonly name: string;
+  readonly events: any;
+  readonly initial: any;
+  readonly evolve: Readonly<Record<string, (state: any, data: any, happened: Happened) => any>>;
+};
+export type StateOf<S> = S extends { readonly initial: infer State } ? State : never;
 
 export const streamName = (stream: AnyStream, key: string) => (key === "" ? stream.name : `${stream.name}-${key}`);
 

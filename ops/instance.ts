@@ -7,6 +7,7 @@ import { logTree } from "../projections/log-tree.ts";
 import type { EventLog } from "../domain/log/event-log.ts";
 import { type Ambient, realAmbient } from "./ambient.ts";
 import { attach, type Attached } from "./attach.ts";
+import type { BallotBox } from "./ballots.ts";
 import { commands, policies } from "./commands.ts";
 import type { Config, ProcessRole } from "./config.ts";
 import { cipher, signEd25519 } from "./crypto.ts";
@@ -20,10 +21,9 @@ import { establishOrigin } from "./origin.ts";
 import { openDatabase, type ReadDatabase } from "./processes/database.ts";
 import { followerOf } from "./processes/follower.ts";
 import { runPolicies } from "./processes/policies.ts";
-import { type Projector, startProjector } from "./processes/projector.ts";
 import { runSigner } from "./processes/signer.ts";
 import { runTimers } from "./processes/timers.ts";
-import { projections } from "./projections.ts";
+import { openRows, type Rows, rowsAt } from "./rows.ts";
 
 export type OpenOptions = {
   /** What this process does when no other runs on the home already. */
@@ -50,7 +50,8 @@ export type Instance = {
   readonly instanceKey: Uint8Array;
   readonly identity: Identity;
   readonly handler: CommandHandler;
-  readonly projector: Projector;
+  readonly rows: Rows;
+  readonly ballots: BallotBox;
   close(): Promise<void>;
 };
 
@@ -76,6 +77,8 @@ export async function openInstance(config: Config, options: OpenOptions): Promis
       database: attached.connections.app,
       origin,
       durability: durable ? "checked" : "unchecked",
+      production: config.production,
+      log: (message) => logger.info({ part: "event store" }, message),
     });
     closers.push(log.close);
     const database = openDatabase(attached.connections.rows);
@@ -87,8 +90,9 @@ export async function openInstance(config: Config, options: OpenOptions): Promis
         : undefined;
     const vkey = await openLog(log, origin, signingSeed && signEd25519(signingSeed).publicKey, ambient, stopping.signal);
     const keys = subjectKeys(pool, master);
-    const projector = await startProjector({ log, database, projections, logger, follows: roles.includes("projector") });
-    closers.push(projector.stop);
+    const rows = await openRows({ log, database, connection: attached.connections.rows, logger, follows: roles.includes("projector") });
+    closers.push(rows.stop);
+    const ballots = { log, database, rowsAt: rowsAt(database, ambient, "voting"), wait: ambient.wait };
     const handler = new CommandHandler(
       {
         ...ambient,
@@ -97,7 +101,7 @@ export async function openInstance(config: Config, options: OpenOptions): Promis
         cipher,
         keys,
         instanceKey,
-        facts: factsOf({ log, database, projector, ...ambient }),
+        facts: factsOf(ballots, rows),
         seen: seenIn(database),
       },
       commands,
@@ -111,7 +115,7 @@ export async function openInstance(config: Config, options: OpenOptions): Promis
       await tasks;
     });
     const identity = await tokenIdentity(secretOf(config.home, "token.key", undefined).bytes, origin, ambient);
-    return { config, logger, ambient, attached, origin, vkey, log, database, keys, instanceKey, identity, handler, projector, close };
+    return { config, logger, ambient, attached, origin, vkey, log, database, keys, instanceKey, identity, handler, rows, ballots, close };
   } catch (error) {
     await close();
     throw error;

@@ -1,5 +1,5 @@
 import fastifySwagger from "@fastify/swagger";
-import Fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type HTTPMethods } from "fastify";
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type HTTPMethods } from "fastify";
 import type { Logger } from "pino";
 import { sendProblem } from "../../commands/http.ts";
 import { Broken } from "../../domain/log/event-log.ts";
@@ -33,7 +33,7 @@ export async function httpServer(
 ): Promise<FastifyInstance> {
   const app: FastifyInstance = Fastify({
     loggerInstance: logger as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     // Streams of live updates never end by themselves.
     forceCloseConnections: true,
     requestTimeout: requestMs,
@@ -106,7 +106,7 @@ const lastPort = 32_767;
 export async function listenNear(app: FastifyInstance, host: string, wanted: number): Promise<number> {
   for (let port = wanted; ; port++) {
     try {
-      await app.listen({ host, port });
+      await app.listen({ host, port, listenTextResolver: () => "listening" });
       return port;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE" || port >= lastPort) throw error;
