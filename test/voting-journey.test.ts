@@ -15,7 +15,7 @@ import { realAmbient } from "../ops/ambient.ts";
 import { openMemory } from "../ops/event-log/memory.ts";
 import { runPolicies } from "../ops/processes/policies.ts";
 import { type Desk, desk, member } from "./support/desk.ts";
-import { ana, ben, cem, closesAt, dora, well } from "./support/proposals.ts";
+import { ana, ben, cem, closesAt, dora, id, well } from "./support/proposals.ts";
 import { noon } from "./support/scenario.ts";
 
 const commands = [...membershipCommands, ...votingCommands];
@@ -24,6 +24,7 @@ let log: EventLog;
 let clock: string;
 /** Called before an append: a test can keep one back. */
 let hold: (stream: string) => Promise<void>;
+let electorate: Facts;
 let community: Desk;
 let stop: AbortController;
 let policies: Promise<void>;
@@ -51,9 +52,13 @@ const ballotFacts = async (proposalId: string) => {
   return { ballots: await readAll(names.ballots), delegations: await readAll(names.delegations) };
 };
 
-/** Answers from the log alone: who was admitted, and not expelled, in its first `size` entries. */
-const facts: Facts = async ({ about, proposalId }, { size }) => {
-  if (about === "ballots") return ballotFacts(proposalId as string);
+/** Answers from the log alone. */
+const facts: Facts = async (question, { size, at }) => {
+  if (question.about === "ballots") return ballotFacts(question["proposalId"] as string);
+  return electorate(question, { size, at });
+};
+/** Who was admitted, and not expelled, in the first `size` entries. */
+const admitted: Facts = async (_, { size }) => {
   const first = size === 0 ? [] : (await entries((all) => all.length >= size)).slice(0, size);
   const members = new Set<string>();
   for (const { entry, data } of first) {
@@ -78,6 +83,7 @@ const typesIn = async (stream: string) => (await log.read(stream)).map(({ entry 
 beforeEach(async () => {
   const memory = openMemory();
   hold = async () => {};
+  electorate = admitted;
   log = { ...memory, append: async (stream, ...more) => (await hold(stream), memory.append(stream, ...more)) };
   clock = noon;
   community = desk(log, commands, { now: () => clock, facts });
@@ -182,6 +188,24 @@ describe("a ballot that lands above the fence", () => {
     expect(voided).toMatchObject({ entry: { type: "BallotVoided", by: "system:fence" }, data: { event: cast!.entry.id } });
     expect(inputsOf(await stateOf(well), well, await ballotFacts(well))!.ballots.map(({ memberId }) => memberId)).toEqual([cem]);
   });
+});
+
+it("a large electorate is written down part by part, as it was when the opening began", async () => {
+  const many = Array.from({ length: 16_001 }, (_, n) => [id(n), 1] as const);
+  const asked: unknown[] = [];
+  electorate = async (question) => (asked.push(question), many);
+  await must(member(ana), "DraftProposal", { proposalId: well, title: "A well" });
+  await must(member(ben), "OpenVoting", { proposalId: well, closesAt });
+  await happened("VotingOpened");
+  expect(await typesIn(`proposal-${well}`)).toEqual([
+    "ProposalDrafted",
+    "OpeningStarted",
+    ...Array(5).fill("ElectorateSnapshotted"),
+    "VotingOpened",
+  ]);
+  const { asOf } = (await log.read(`proposal-${well}`))[1]!.data;
+  expect(asked).toEqual([{ about: "electorate" }, ...Array(5).fill({ about: "electorate", asOf, at: noon })]);
+  expect(await code(member(cem), "CastBallot", { proposalId: well, choice: "for" })).toBe("accepted");
 });
 
 describe("a motion of no confidence", () => {
