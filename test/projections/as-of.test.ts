@@ -12,6 +12,7 @@ import { logTree } from "../../projections/log-tree.ts";
 import { memberOfHandle, members, membersById, roles } from "../../projections/membership-reads.ts";
 import { membership } from "../../projections/membership.ts";
 import type { Row } from "../../projections/projection.ts";
+import { rebuildProjection } from "../../projections/rebuild.ts";
 import { writeChanges } from "../../projections/rows.ts";
 import { dueTimers, nextDue, refuseTimer, timers } from "../../projections/timers.ts";
 import { ballots, ballotsOf, counts, delegations, proposals, proposalsById, timeline, weightIn } from "../../projections/voting/reads.ts";
@@ -251,6 +252,10 @@ describe("timers", () => {
     await refuseTimer(rows.database, due[0]!, "NOT_OPEN");
     expect(await dueTimers(rows.database, closesAt)).toEqual([]);
     expect(await nextDue(rows.database)).toBeUndefined();
+    const { signal } = new AbortController();
+    expect(await rebuildProjection({ log: writing.log, database: rows.database, projection: timers, signal })).toBe("swapped");
+    expect(await rows.database.query("select command from read.timer")).toEqual([{ command: "CloseVoting" }]);
+    expect(await dueTimers(rows.database, closesAt)).toEqual([]);
   });
 });
 

@@ -98,9 +98,7 @@ it("writes by the set what one change at a time would have made", async () => {
         await createIndexes(query, schema, tables);
       });
       for (const batch of given) {
-        const made: Made[] = batch.flatMap((event) =>
-          event.map((change, at) => ({ leafIndex: leafIndex + batch.indexOf(event), change, at })),
-        );
+        const made: Made[] = batch.flatMap((event, at) => event.map((change) => ({ leafIndex: leafIndex + at, change })));
         leafIndex += batch.length;
         for (const { leafIndex, change } of made) naive.take(leafIndex, change);
         await database.transaction((query) => writeChanges(query, schema, tables, made));
