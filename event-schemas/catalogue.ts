@@ -37,7 +37,9 @@ export function readEvent(
   if (!declaration) throw new UnknownEvent(`no event is called ${type}`);
   if (version > declaration.version)
     throw new UnknownEvent(`${type} version ${version} is newer than version ${declaration.version}, which this program knows`);
-  let shape = data as Record<string, unknown>;
+  // Fields of the format say how an event came to be, not what happened: no fold and no row is made of them.
+  const { ".command": _, ".auth": __, ...fields } = data as Record<string, unknown>;
+  let shape = fields;
   for (let from = version; from < declaration.version; from++) {
     const earlier = declaration.earlier?.[from];
     if (!earlier) throw new UnknownEvent(`${type} version ${from} cannot be read any more`);

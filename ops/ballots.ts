@@ -5,7 +5,7 @@ import { type BallotFacts, inputsOf, streamsOfTally } from "../domain/voting/tal
 import type { TallyInputs } from "../domain/voting/count.ts";
 import type { Database } from "../projections/database.ts";
 import type { Ambient } from "./ambient.ts";
-import { readStanding, type Standing, stateAt } from "./streams.ts";
+import { readStanding, type Standing, stateOf } from "./streams.ts";
 
 const readsAtOnce = 512;
 const readsMax = 50;
@@ -37,7 +37,7 @@ async function readAll(log: EventLog, names: ReadonlyMap<string, string>): Promi
  */
 export async function ballotFacts(box: BallotBox, proposalId: string): Promise<BallotFacts & { readonly state: ProposalState }> {
   for (let reads = 1; ; reads++) {
-    const state = await stateAt(box.log, proposal, streamName(proposal, proposalId));
+    const state = stateOf(proposal, await readStanding(box.log, streamName(proposal, proposalId)));
     const names = streamsOfTally(state, proposalId);
     const facts = { state, ballots: await readAll(box.log, names.ballots), delegations: await readAll(box.log, names.delegations) };
     if (!("closed" in state) || state.closed.position === undefined) return facts;

@@ -1,5 +1,15 @@
 /** Node's own cryptography where the domain is handed some: Ed25519, AES-256-GCM, and faster equals of its hashes. */
-import { createCipheriv, createDecipheriv, createPrivateKey, createPublicKey, hash, sign, verify, type KeyObject } from "node:crypto";
+import {
+  createCipheriv,
+  createDecipheriv,
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  hash,
+  sign,
+  verify,
+  type KeyObject,
+} from "node:crypto";
 import type { SignEd25519 } from "../domain/log/checkpoint.ts";
 import { useB64uText, useSha1, useSha256 } from "../domain/log/hash.ts";
 import type { VerifyEd25519 } from "../domain/log/note.ts";
@@ -7,17 +17,27 @@ import type { Cipher } from "../domain/log/sealed.ts";
 
 const tagBytes = 16;
 
+/** Trap: Node takes bare bytes too, and then four times as long. A subject's key is the same array each time it is used. */
+const keyObjects = new WeakMap<Uint8Array, KeyObject>();
+function keyObjectOf(key: Uint8Array): KeyObject {
+  const known = keyObjects.get(key);
+  if (known) return known;
+  const made = createSecretKey(key);
+  keyObjects.set(key, made);
+  return made;
+}
+
 /** AES-256-GCM; sealed bytes are the ciphertext followed by its tag. */
 export const cipher: Cipher = {
   encrypt(key, nonce, plaintext, associated) {
-    const gcm = createCipheriv("aes-256-gcm", key, nonce);
+    const gcm = createCipheriv("aes-256-gcm", keyObjectOf(key), nonce);
     gcm.setAAD(associated);
     return Buffer.concat([gcm.update(plaintext), gcm.final(), gcm.getAuthTag()]);
   },
   decrypt(key, nonce, sealed, associated) {
     if (sealed.length < tagBytes) return undefined;
     // Trap: without the length Node takes shorter tags too.
-    const gcm = createDecipheriv("aes-256-gcm", key, nonce, { authTagLength: tagBytes });
+    const gcm = createDecipheriv("aes-256-gcm", keyObjectOf(key), nonce, { authTagLength: tagBytes });
     gcm.setAAD(associated);
     gcm.setAuthTag(sealed.subarray(-tagBytes));
     const plaintext = gcm.update(sealed.subarray(0, -tagBytes));

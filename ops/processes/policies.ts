@@ -4,13 +4,13 @@ import type { Exposed } from "../../commands/expose.ts";
 import type { CommandHandler } from "../../commands/handle.ts";
 import type { Cause, Policy } from "../../commands/policies.ts";
 import { system } from "../../domain/caller.ts";
-import { type AnyStream, streamName } from "../../domain/decider.ts";
-import type { EventLog, Place, Placed } from "../../domain/log/event-log.ts";
+import type { AnyStream } from "../../domain/decider.ts";
+import { type EventLog, type Place, type Placed, Unavailable } from "../../domain/log/event-log.ts";
 import type { Json } from "../../domain/log/canonical-json.ts";
 import { policyKey } from "../../domain/log/ids.ts";
 import { readEvent } from "../../event-schemas/catalogue.ts";
 import type { Ambient } from "../ambient.ts";
-import { stateAt } from "../streams.ts";
+import { PastStates } from "./past-states.ts";
 
 export type Follower = { readonly load: () => Promise<Place | undefined>; readonly save: (place: Place) => Promise<void> };
 
@@ -25,6 +25,8 @@ export type PolicyRun = {
 };
 
 const underWayMax = 1_000;
+/** Entries between two notes of the place: what a restart looks at again is replays. */
+const saveEvery = 200;
 const retryMs = [20, 50, 100, 250, 500, 1_000, 2_000, 5_000];
 
 /**
@@ -33,84 +35,93 @@ const retryMs = [20, 50, 100, 250, 500, 1_000, 2_000, 5_000];
  */
 export async function runPolicies(run: PolicyRun, signal: AbortSignal): Promise<void> {
   const byName = new Map(run.commands.map((command) => [command.name, command]));
-  const underWay = new Map<number, Promise<void>>();
-  const before = new Map<number, Place>();
+  const past = new PastStates(run.log);
+  const underWay = new Map<number, { readonly below: Place | undefined; readonly settled: Promise<void> }>();
+  let broken: { readonly error: unknown } | undefined;
   let last = await run.follower.load();
-  const settledUpTo = () => (underWay.size === 0 ? last : before.get(Math.min(...underWay.keys())));
+  let saved = last?.size ?? 0;
   for await (const batch of run.log.follow(last, signal)) {
     for (const placed of batch) {
-      const tasks = run.policies.flatMap((policy) =>
-        Object.hasOwn(policy.on, placed.entry.type) ? [react(run, byName, policy, placed, signal)] : [],
-      );
-      if (tasks.length > 0) {
-        if (last) before.set(placed.leafIndex, last);
-        const done = () => void (underWay.delete(placed.leafIndex), before.delete(placed.leafIndex));
-        underWay.set(placed.leafIndex, Promise.all(tasks).then(done));
+      past.move(placed);
+      const effects = await effectsOf(run, past, placed, signal);
+      if (effects.length > 0) {
+        const settled = Promise.all(effects.map((effect) => carryOut(run, byName, effect, signal)))
+          .then(() => {})
+          .catch((error: unknown) => void (broken = { error }))
+          .finally(() => underWay.delete(placed.leafIndex));
+        underWay.set(placed.leafIndex, { below: last, settled });
       }
       last = { position: placed.position, size: placed.leafIndex + 1 };
     }
-    if (underWay.size >= underWayMax) await Promise.race(underWay.values());
-    const settled = settledUpTo();
-    if (settled) await run.follower.save(settled);
+    while (underWay.size >= underWayMax) await Promise.race([...underWay.values()].map(({ settled }) => settled));
+    if (broken) throw broken.error;
+    // In the order of the log, so the first is the oldest.
+    const [oldest] = underWay.values();
+    const place = oldest ? oldest.below : last;
+    if (!place || place.size < saved + saveEvery) continue;
+    await run.follower.save(place);
+    saved = place.size;
   }
+  await Promise.all([...underWay.values()].map(({ settled }) => settled));
 }
 
-async function react(
-  run: PolicyRun,
-  byName: ReadonlyMap<string, Exposed>,
-  policy: Policy,
-  placed: Placed,
-  signal: AbortSignal,
-): Promise<void> {
+type Effect = { readonly policy: string; readonly cause: Cause; readonly n: number; readonly event: string };
+
+/** What one event causes, from the states as of its own place. */
+async function effectsOf({ policies, wait }: PolicyRun, past: PastStates, placed: Placed, signal: AbortSignal): Promise<readonly Effect[]> {
   const { entry } = placed;
+  const reactions = policies.filter(({ on }) => Object.hasOwn(on, entry.type));
+  if (reactions.length === 0) return [];
   const { type, data } = readEvent(entry.type, entry.sv, placed.data);
-  const reaction = policy.on[type] as {
-    reads?: (caused: unknown) => Record<string, { stream: AnyStream; key: string }>;
-    causes: (caused: unknown, states: unknown) => readonly Cause[];
-  };
   const caused = { type, data, entry };
-  const reads = Object.entries(reaction.reads?.(caused) ?? {});
-  const states = await Promise.all(
-    reads.map(async ([name, { stream, key }]) => [name, await stateAt(run.log, stream, streamName(stream, key), placed.position)] as const),
-  );
-  const causes = reaction.causes(caused, Object.fromEntries(states));
-  await Promise.all(causes.map((cause, n) => carryOut(run, byName, policy, { cause, n, event: entry.id }, signal)));
+  const effects: Effect[] = [];
+  for (const { name, on } of reactions) {
+    const { reads, causes } = on[type] as Reaction;
+    const states: Record<string, unknown> = {};
+    for (const [as, { stream, key }] of Object.entries(reads?.(caused) ?? {}))
+      states[as] = await untilAnswered(wait, () => past.at(stream, key, placed), signal);
+    effects.push(...causes(caused, states).map((cause, n) => ({ policy: name, cause, n, event: entry.id })));
+  }
+  return effects;
 }
 
-type Effect = { readonly cause: Cause; readonly n: number; readonly event: string };
+type Reaction = {
+  readonly reads?: (caused: unknown) => Readonly<Record<string, { readonly stream: AnyStream; readonly key: string }>>;
+  readonly causes: (caused: unknown, states: unknown) => readonly Cause[];
+};
 
 async function carryOut(
   run: PolicyRun,
   byName: ReadonlyMap<string, Exposed>,
-  { name }: Policy,
-  { cause, n, event }: Effect,
+  { policy, cause, n, event }: Effect,
   signal: AbortSignal,
 ): Promise<void> {
   const send = ({ command, input, subject }: Pick<Cause, "command" | "input" | "subject">) => {
     const exposed = byName.get(command)!;
+    const caller = system(policy);
     const key = policyKey(event, exposed.path, n);
-    return untilKnown(
-      run,
-      () =>
-        run.handler.handle({
-          command: exposed,
-          caller: system(name),
-          key,
-          input: input as Json,
-          cause: event,
-          ...(subject !== undefined && { subject }),
-        }),
-      signal,
-    );
+    const request = { command: exposed, caller, key, input: input as Json, cause: event, ...(subject !== undefined && { subject }) };
+    return untilKnown(run, () => run.handler.handle(request), signal);
   };
   const answer = await send(cause);
   if (!answer) return;
   // A crash before the record is healed by the repeat: the same command is a replay then, with the same first event.
   if (answer.kind === "accepted") return void (cause.done && (await send(cause.done(answer.events[0]!.id))));
   const { code, detail } = answer.problem;
-  if (!cause.refused) return run.logger.info({ policy: name, event, command: cause.command, code }, `policy refused: ${detail}`);
-  run.logger.warn({ policy: name, event, command: cause.command, code }, `policy refused and recorded: ${detail}`);
+  if (!cause.refused) return run.logger.info({ policy, event, command: cause.command, code }, `policy refused: ${detail}`);
+  run.logger.warn({ policy, event, command: cause.command, code }, `policy refused and recorded: ${detail}`);
   await send(cause.refused(code));
+}
+
+async function untilAnswered<T>(wait: Ambient["wait"], ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof Unavailable) || signal.aborted) throw error;
+      await wait(retryMs[Math.min(tries, retryMs.length - 1)]!);
+    }
+  }
 }
 
 /** Unavailability is waited out; every other answer is final. Undefined when the process stops first. */
