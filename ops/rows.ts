@@ -2,7 +2,6 @@ import type pg from "pg";
 import type { Logger } from "pino";
 import { type EventLog, Unavailable } from "../domain/log/event-log.ts";
 import { ensureLive } from "../projections/builds.ts";
-import type { Wait } from "../projections/as-of.ts";
 import type { Database } from "../projections/database.ts";
 import type { Ambient } from "./ambient.ts";
 import { listenForRows, startProjector, watchRows } from "./processes/projector.ts";
@@ -11,7 +10,7 @@ import { projections } from "./projections.ts";
 /** The rows of an instance, whichever process fills them. */
 export type Rows = {
   /** Resolves when the rows of these projections show so many entries; throws `Unavailable`, naming the projection, when they do not in time. */
-  readonly waitFor: Wait;
+  waitFor(projections: readonly string[], size: number, ms?: number): Promise<void>;
   stop(): Promise<void>;
 };
 
