@@ -1,8 +1,7 @@
 import { streamName } from "../domain/decider.ts";
 import { type EventLog, Unavailable } from "../domain/log/event-log.ts";
 import { proposal, type ProposalState } from "../domain/voting/proposal.ts";
-import { type BallotFacts, inputsOf, streamsOfTally } from "../domain/voting/tally.ts";
-import type { TallyInputs } from "../domain/voting/count.ts";
+import { type BallotFacts, streamsOfTally } from "../domain/voting/tally.ts";
 import type { Database } from "../projections/database.ts";
 import type { Ambient } from "./ambient.ts";
 import { readStanding, type Standing, stateOf } from "./streams.ts";
@@ -31,15 +30,23 @@ async function readAll(log: EventLog, names: ReadonlyMap<string, string>): Promi
   return all;
 }
 
+export type Polled = BallotFacts & { readonly state: ProposalState };
+
+/** A proposal with its ballots and delegations, as their streams are now. Compared with no row: whoever doubts the rows asks for this. */
+export async function readPoll(log: EventLog, proposalId: string): Promise<Polled> {
+  const state = stateOf(proposal, await readStanding(log, streamName(proposal, proposalId)));
+  const names = streamsOfTally(state, proposalId);
+  return { state, ballots: await readAll(log, names.ballots), delegations: await readAll(log, names.delegations) };
+}
+
 /**
  * What a tally is made from, read from the streams. A store may answer a read from before what its log has shown, so the events that
  * count must be as many as the rows counted below the fence; otherwise everything is read again.
  */
-export async function ballotFacts(box: BallotBox, proposalId: string): Promise<BallotFacts & { readonly state: ProposalState }> {
+export async function ballotFacts(box: BallotBox, proposalId: string): Promise<Polled> {
   for (let reads = 1; ; reads++) {
-    const state = stateOf(proposal, await readStanding(box.log, streamName(proposal, proposalId)));
-    const names = streamsOfTally(state, proposalId);
-    const facts = { state, ballots: await readAll(box.log, names.ballots), delegations: await readAll(box.log, names.delegations) };
+    const facts = await readPoll(box.log, proposalId);
+    const { state } = facts;
     if (!("closed" in state) || state.closed.position === undefined) return facts;
     await box.rowsAt(state.closed.position);
     const [row] = await box.database.query<{ events: number }>("select events from read.ballot_count where proposal_id = $1", [proposalId]);
@@ -47,12 +54,6 @@ export async function ballotFacts(box: BallotBox, proposalId: string): Promise<B
     if (reads === readsMax) throw new Unavailable(`the ballot streams of ${proposalId} show fewer events than the log`);
     await box.wait(againMs);
   }
-}
-
-/** The inputs of a count of its own, for whoever doubts the first; undefined until voting is closed. */
-export async function tallyInputs(box: BallotBox, proposalId: string): Promise<TallyInputs | undefined> {
-  const { state, ...facts } = await ballotFacts(box, proposalId);
-  return inputsOf(state, proposalId, facts);
 }
 
 function countedEvents(state: Extract<ProposalState, { closed: unknown }>, { ballots }: BallotFacts): number {
