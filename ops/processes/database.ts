@@ -1,6 +1,7 @@
 /** The read database over `pg`: what projections and reads are handed. */
 import pg from "pg";
 import { Unavailable } from "../../domain/log/event-log.ts";
+import type { Cell } from "../../projections/projection.ts";
 import type { Database, Query } from "../../projections/database.ts";
 
 export type ReadDatabase = Database & { close(): Promise<void> };
@@ -45,13 +46,28 @@ export function openDatabase(config: pg.PoolConfig): ReadDatabase {
 function queryOn(on: pg.Pool | pg.PoolClient): Query {
   return async <R extends object>(text: string, values: Parameters<Query>[1] = []) => {
     try {
-      const { rows } = await on.query<R>({ text, values: values as unknown[], types });
+      const sent = values.map((value) => (Array.isArray(value) ? arrayText(value) : value));
+      const { rows } = await on.query<R>({ text, values: sent, types });
       return rows;
     } catch (error) {
       throw asFault(error);
     }
   };
 }
+
+/** A column of rows as Postgres reads arrays. Why not the driver's own: it escapes every element, and takes most of a batch's time for it. */
+function arrayText(cells: readonly Cell[]): string {
+  let text = "{";
+  for (const cell of cells) {
+    if (text.length > 1) text += ",";
+    if (typeof cell === "string") text += `"${toEscape.test(cell) ? cell.replaceAll(/["\\]/g, "\\$&") : cell}"`;
+    else if (cell === null) text += "NULL";
+    else if (typeof cell === "object") text += `"\\\\x${Buffer.from(cell.buffer, cell.byteOffset, cell.byteLength).toString("hex")}"`;
+    else text += String(cell);
+  }
+  return `${text}}`;
+}
+const toEscape = /["\\]/;
 
 async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
   try {
