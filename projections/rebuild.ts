@@ -46,11 +46,14 @@ export async function rebuildProjection(rebuilding: Rebuilding): Promise<"swappe
   return "swapped";
 }
 
-/** An unfinished build of this version is gone on with; one of another version is given up. */
+/** An unfinished build of this version is gone on with; one of an older version is given up. */
 async function nextBuild(database: Database, projection: Projection): Promise<Checkpoint> {
   return database.transaction(async (query) => {
     await lockBuilds(query, projection.name);
-    const { next } = await checkpointsOf(query, projection.name);
+    const { live, next } = await checkpointsOf(query, projection.name);
+    const newest = Math.max(live?.version ?? 0, next?.version ?? 0);
+    if (newest > projection.version)
+      throw new Error(`the rows of ${projection.name} are of version ${newest}, this program makes version ${projection.version}`);
     if (next?.version === projection.version) return next;
     if (next) {
       await query("delete from rows.checkpoint where projection = $1 and build = $2", [projection.name, next.build]);

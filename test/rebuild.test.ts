@@ -162,7 +162,7 @@ describe("the projector", () => {
     await projector.stop();
   });
 
-  it("fills rows of a new version when it starts, and goes on with them", async () => {
+  it("fills rows of a new version when it starts and goes on with them; an older program leaves them alone", async () => {
     const writing = await community(5);
     const first = startProjector({ ...writing, database: rows.database, projections: [membersAs("grown", 1)], logger });
     await first.waitFor(["grown"], 6);
@@ -172,5 +172,9 @@ describe("the projector", () => {
     await second.waitFor(["grown"], 7);
     expect(await shown("grown")).toEqual({ id: "all", members: 6, doubled: 12 });
     await second.stop();
+    const older = startProjector({ ...writing, database: rows.database, projections: [membersAs("grown", 1)], logger });
+    await expect(older.rebuild("grown")).rejects.toThrow("the rows of grown are of version 2, this program makes version 1");
+    await older.stop();
+    expect(await shown("grown")).toEqual({ id: "all", members: 6, doubled: 12 });
   });
 });

@@ -51,11 +51,19 @@ export function startProjector({ log, database, projections, logger, retryMs = 2
     const live = await ensureLive(database, projection);
     await dropLeftovers(database, projection.name);
     const { next } = await checkpointsOf(database.query, projection.name);
-    if (live.version !== projection.version) await rebuild(projection);
-    else if (next) void persist(logger, projection.name, retryMs, signal, () => rebuild(projection));
+    if (live.version < projection.version) await rebuild(projection);
+    else if (next) keep(persist(logger, projection.name, retryMs, signal, () => rebuild(projection)));
     await followProjection({ log, database, projection, build: "live", signal, moved });
+    if (!signal.aborted) logger.warn({ projection: projection.name }, "a projection is no longer followed by this process");
   };
-  const following = projections.map((projection) => persist(logger, projection.name, retryMs, signal, () => follow(projection)));
+  /** All that must have ended before the database is closed. */
+  const working = new Set<Promise<void>>();
+  const keep = (work: Promise<void>) => {
+    const ended = work.catch(() => {}).finally(() => working.delete(ended));
+    working.add(ended);
+    return work;
+  };
+  for (const projection of projections) keep(persist(logger, projection.name, retryMs, signal, () => follow(projection)));
   const named = (name: string) => {
     const projection = projections.find((one) => one.name === name);
     if (!projection) throw new RangeError(`there is no projection ${name}`);
@@ -64,10 +72,10 @@ export function startProjector({ log, database, projections, logger, retryMs = 2
   return {
     status: () => projectionsStatus(database),
     waitFor: rows.waitFor,
-    rebuild: async (name) => rebuild(named(name)),
+    rebuild: async (name) => keep(rebuild(named(name))),
     async stop() {
       stopping.abort();
-      await Promise.all(following);
+      while (working.size > 0) await Promise.all(working);
     },
   };
 }
