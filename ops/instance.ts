@@ -1,4 +1,3 @@
-import pg from "pg";
 import type { Logger } from "pino";
 import { CommandHandler } from "../commands/handle.ts";
 import { checkpointsOf, placeOf } from "../projections/builds.ts";
@@ -67,11 +66,10 @@ export async function openInstance(config: Config, options: OpenOptions): Promis
     const attached = await attach(config, logger, durable);
     closers.push(attached.close);
     const roles = attached.running ? [] : options.roles;
-    const pool = new pg.Pool(attached.connections.app);
-    pool.on("error", (error) => logger.warn({ part: "keys" }, error.message));
-    closers.push(() => pool.end());
+    const vault = openDatabase(attached.connections.app);
+    closers.push(vault.close);
     const master = secretOf(config.home, "master.key", config.masterKey).bytes;
-    const { origin, instanceKey } = await establishOrigin(config, pool, master, ambient);
+    const { origin, instanceKey } = await establishOrigin(config, vault, master, ambient);
     const log = await openEventLog({
       eventStore: config.eventStore,
       database: attached.connections.app,
@@ -89,7 +87,7 @@ export async function openInstance(config: Config, options: OpenOptions): Promis
         ? secretOf(config.home, "signing.key", config.signingKey).bytes
         : undefined;
     const vkey = await openLog(log, origin, signingSeed && signEd25519(signingSeed).publicKey, ambient, stopping.signal);
-    const keys = subjectKeys(pool, master);
+    const keys = subjectKeys(vault, master);
     const rows = await openRows({ log, database, connection: attached.connections.rows, logger, follows: roles.includes("projector") });
     closers.push(rows.stop);
     const ballots = { log, database, rowsAt: rowsAt(database, ambient, "voting"), wait: ambient.wait };

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type pg from "pg";
+import type { Database } from "../projections/database.ts";
 import type { Ambient } from "./ambient.ts";
 import { BadConfiguration, type Config } from "./config.ts";
 import { unwrap, wrap } from "./keys/secrets.ts";
@@ -16,7 +16,7 @@ const purpose = (origin: string) => `instance key of ${origin}`;
  */
 export async function establishOrigin(
   config: Config,
-  pool: pg.Pool,
+  { query }: Database,
   master: Uint8Array,
   { random }: Pick<Ambient, "random">,
 ): Promise<LogIdentity> {
@@ -24,11 +24,11 @@ export async function establishOrigin(
   const key = config.instanceKey !== undefined ? Buffer.from(config.instanceKey, "base64url") : random(32);
   const kept = readKept(config.home);
   const first = kept ?? drawn;
-  await pool.query("insert into keys.instance (origin, wrapped) values ($1, $2) on conflict do nothing", [
+  await query("insert into keys.instance (origin, wrapped) values ($1, $2) on conflict do nothing", [
     first,
     wrap(master, purpose(first), key),
   ]);
-  const { rows } = await pool.query<{ origin: string; wrapped: Buffer }>("select origin, wrapped from keys.instance");
+  const rows = await query<{ origin: string; wrapped: Buffer }>("select origin, wrapped from keys.instance");
   const { origin, wrapped } = rows[0]!;
   if (kept !== undefined && kept !== origin)
     throw new BadConfiguration(`${config.home} belongs to the log ${kept}, but its database holds ${origin}`);

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import type pg from "pg";
 import type { SubjectKey, SubjectKeys } from "../../commands/world.ts";
 import { keyId } from "../../domain/log/sealed.ts";
+import type { Database } from "../../projections/database.ts";
 import { unwrap, wrap } from "./secrets.ts";
 
 const cacheMax = 50_000;
@@ -14,7 +14,7 @@ export type SubjectKeyStore = SubjectKeys & {
 };
 
 /** One key a subject, in the database, wrapped by the master key that lies outside it. */
-export function subjectKeys(pool: pg.Pool, master: Uint8Array): SubjectKeyStore {
+export function subjectKeys({ query }: Database, master: Uint8Array): SubjectKeyStore {
   const cache = new Map<string, SubjectKey>();
   const purpose = (id: string) => `subject key ${id}`;
 
@@ -24,11 +24,10 @@ export function subjectKeys(pool: pg.Pool, master: Uint8Array): SubjectKeyStore 
   };
 
   async function find(subjects: readonly string[]) {
-    const { rows } = await pool.query<{ subject: string; key_id: string; wrapped: Buffer }>({
-      name: "find subject keys",
-      text: "select subject, key_id, wrapped from keys.subject_keys where subject = any($1) and wrapped is not null",
-      values: [subjects],
-    });
+    const rows = await query<{ subject: string; key_id: string; wrapped: Buffer }>(
+      "select subject, key_id, wrapped from keys.subject_keys where subject = any($1) and wrapped is not null",
+      [subjects],
+    );
     for (const { subject, key_id, wrapped } of rows) remember(subject, { id: key_id, key: unwrap(master, purpose(key_id), wrapped) });
   }
 
@@ -38,7 +37,7 @@ export function subjectKeys(pool: pg.Pool, master: Uint8Array): SubjectKeyStore 
       const key = randomBytes(32);
       return { subject, id: keyId(key), key };
     });
-    await pool.query(
+    await query(
       "insert into keys.subject_keys (key_id, subject, wrapped) select * from unnest($1::text[], $2::text[], $3::bytea[]) on conflict (subject) where wrapped is not null do nothing",
       [keys.map(({ id }) => id), keys.map(({ subject }) => subject), keys.map(({ id, key }) => wrap(master, purpose(id), key))],
     );
@@ -57,16 +56,15 @@ export function subjectKeys(pool: pg.Pool, master: Uint8Array): SubjectKeyStore 
       return (await this.openingMany([id])).get(id);
     },
     async openingMany(ids) {
-      const { rows } = await pool.query<{ key_id: string; wrapped: Buffer }>({
-        name: "open subject keys",
-        text: "select key_id, wrapped from keys.subject_keys where key_id = any($1) and wrapped is not null",
-        values: [ids],
-      });
+      const rows = await query<{ key_id: string; wrapped: Buffer }>(
+        "select key_id, wrapped from keys.subject_keys where key_id = any($1) and wrapped is not null",
+        [ids],
+      );
       return new Map(rows.map(({ key_id, wrapped }) => [key_id, unwrap(master, purpose(key_id), wrapped)]));
     },
     async destroy(subject) {
       cache.delete(subject);
-      const { rows } = await pool.query<{ key_id: string }>(
+      const rows = await query<{ key_id: string }>(
         "update keys.subject_keys set wrapped = null, destroyed_at = now() where subject = $1 and wrapped is not null returning key_id",
         [subject],
       );

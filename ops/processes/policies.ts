@@ -38,7 +38,7 @@ export async function runPolicies(run: PolicyRun, signal: AbortSignal): Promise<
   const past = new PastStates(run.log);
   const underWay = new Map<number, { readonly below: Place | undefined; readonly settled: Promise<void> }>();
   let broken: { readonly error: unknown } | undefined;
-  let last = await run.follower.load();
+  let last = await untilAnswered(run.wait, run.follower.load, signal);
   let saved = last?.size ?? 0;
   for await (const batch of run.log.follow(last, signal)) {
     for (const placed of batch) {
@@ -59,7 +59,7 @@ export async function runPolicies(run: PolicyRun, signal: AbortSignal): Promise<
     const [oldest] = underWay.values();
     const place = oldest ? oldest.below : last;
     if (!place || place.size < saved + saveEvery) continue;
-    await run.follower.save(place);
+    await untilAnswered(run.wait, () => run.follower.save(place), signal);
     saved = place.size;
   }
   await Promise.all([...underWay.values()].map(({ settled }) => settled));
