@@ -1,13 +1,19 @@
 import type { FastifyInstance } from "fastify";
 import { commandRoutes } from "../../commands/http.ts";
+import { readRoutes } from "../../read-api/routes.ts";
 import { commands } from "../commands.ts";
 import type { Instance } from "../instance.ts";
+import { healthRoutes } from "./health.ts";
+import { readDepsOf } from "./reads.ts";
 import { type Broke, httpServer } from "./server.ts";
 
-/** The HTTP API of an instance, ready to listen. */
+/** The HTTP API of an instance, ready to listen. Each part stands in a scope of its own, for each reads bodies in its own way. */
 export async function openApi(instance: Instance, broke: Broke): Promise<FastifyInstance> {
   const { handler, identity, ambient, logger } = instance;
+  const reads = readDepsOf(instance, { broke: (why) => logger.error({ err: why }, "a read failed"), checkpoint: async () => undefined });
   return httpServer(logger, broke, async (app) => {
+    healthRoutes(app, instance);
     await app.register(async (scope) => commandRoutes(scope, { commands, handler, identify: identity.identify, random: ambient.random }));
+    await app.register(async (scope) => readRoutes(scope, reads));
   });
 }

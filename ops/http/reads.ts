@@ -9,6 +9,7 @@ import type { ReadDeps } from "../../read-api/deps.ts";
 import { readPoll } from "../ballots.ts";
 import { commands } from "../commands.ts";
 import { cipher } from "../crypto.ts";
+import { positionText, storePosition } from "../event-log/eventstoredb/records.ts";
 import type { Instance } from "../instance.ts";
 import { rowsAt } from "../rows.ts";
 
@@ -54,8 +55,8 @@ const opening =
     });
   };
 
-/** Leaf indexes may come without their zeros; positions of EventStoreDB come as `<commit>.<prepare>`. */
+/** Positions may come without their zeros: leaf indexes, or `<commit>.<prepare>` of EventStoreDB. */
 const readPosition = ({ engine }: EventLog, text: string): string | undefined => {
-  if (engine === "eventstoredb") return /^\d{1,20}\.\d{1,20}$/.test(text) ? text : undefined;
-  return /^\d{1,16}$/.test(text) ? text.padStart(16, "0") : undefined;
+  if (engine !== "eventstoredb") return /^\d{1,16}$/.test(text) ? text.padStart(16, "0") : undefined;
+  return /^\d{1,20}\.\d{1,20}$/.test(text) ? positionText(storePosition(text)) : undefined;
 };
