@@ -3,6 +3,13 @@ export const problems = {
   MALFORMED_BODY: [400, "The body is not the JSON that this command takes"],
   INVALID_INPUT: [400, "The input does not have the shape that this command takes"],
   INVALID_HEADER: [400, "A header does not have the form that it must have"],
+  INVALID_QUERY: [400, "The query is not one that the schema answers"],
+  NOT_AS_OF: [400, "The field cannot answer for the past"],
+  TOO_DEEP: [400, "The query is nested too deep"],
+  TOO_COSTLY: [400, "The query may ask for too much"],
+  TOO_MANY_ALIASES: [400, "The query has too many aliases"],
+  TOO_MANY_ROOT_FIELDS: [400, "The query has too many fields at its root"],
+  TOO_MANY_TOKENS: [400, "The query is too long"],
   UNAUTHENTICATED: [401, "The request does not say who asks, or its token is not valid"],
   FORBIDDEN: [403, "The caller may not do this"],
   NOT_FOUND: [404, "There is nothing of this name"],
@@ -18,6 +25,7 @@ export const problems = {
   UNAVAILABLE: [503, "A part that this needs cannot answer now"],
   NOT_YET: [503, "The answer is not certain yet"],
   BEHIND: [503, "The rows have not reached the position asked for"],
+  DEADLINE_PASSED: [503, "The query took longer than the limit"],
   BROKEN: [500, "Something that cannot be is; the process stops"],
 } as const satisfies Record<string, readonly [status: number, title: string]>;
 

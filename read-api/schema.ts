@@ -1,0 +1,15 @@
+/** The whole schema. Each context adds its own types and fields to the builder when it is loaded. */
+import { lexicographicSortSchema, printSchema } from "graphql";
+import { builder } from "./builder.ts";
+import "./membership.ts";
+import "./voting/ballots.ts";
+import "./voting/outcomes.ts";
+import "./voting/proposals.ts";
+
+export const schema = builder.toSubGraphSchema({
+  linkUrl: "https://specs.apollo.dev/federation/v2.3",
+  federationDirectives: ["@key"],
+});
+
+/** As `schema.graphql` has it, and `/schema.graphql` serves it. */
+export const schemaText = `${printSchema(lexicographicSortSchema(schema))}\n`;
