@@ -1,6 +1,6 @@
 /** Evidence bundles, written (§8 of the log format). */
 import { canonical, type Json, type JsonObject } from "./canonical-json.ts";
-import { b64 } from "./hash.ts";
+import { b64, concat } from "./hash.ts";
 import { commit } from "./payload.ts";
 
 /** Writers keep a fully shown line, as `bundleLine` writes it, within this many bytes. */
@@ -42,4 +42,10 @@ export function bundleLine(
     line["digests"] = Object.fromEntries(withheld.map((name) => [name, digests[name]!]));
   }
   return `${canonical(line)}\n`;
+}
+
+/** The next part of the file `leaves`: the entries' hashes one after another, nothing between them. */
+export function leafRows(hashes: readonly Uint8Array[]): Uint8Array {
+  for (const hash of hashes) if (hash.length !== 32) throw new RangeError("a leaf hash has 32 bytes");
+  return concat(...hashes);
 }

@@ -3,7 +3,8 @@
  * canonical JSON and hashing, so that a mistake there does not hide itself here.
  */
 import { Malformed } from "./canonical-json.ts";
-import { EntryChecker, reasonOf, type Counts, type Problem, type Word } from "./verify/checker.ts";
+import { EntryChecker, placed, reasonOf, streamTold, type Counts, type Problem, type Word } from "./verify/checker.ts";
+import { LeafReader, makeRoot, placeOf, type Leaves } from "./verify/leaves.ts";
 import { linesOf } from "./verify/lines.ts";
 import { readManifest, type Manifest } from "./verify/manifest.ts";
 import { openCheckpoint, parseVkey, type Checkpoint, type VerifyEd25519 } from "./verify/note.ts";
@@ -12,6 +13,7 @@ export { EntryChecker } from "./verify/checker.ts";
 export type { Counts, Problem, Row, Word } from "./verify/checker.ts";
 export { verifyReceipt } from "./verify/receipt.ts";
 export type { Receipt, ReceiptResult } from "./verify/receipt.ts";
+export type { Leaves } from "./verify/leaves.ts";
 export type { Checkpoint, VerifyEd25519 } from "./verify/note.ts";
 
 export type Bundle = {
@@ -19,6 +21,8 @@ export type Bundle = {
   readonly manifest: string;
   readonly checkpoint: string;
   readonly entries: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  /** The file `leaves`, where there is one: no verdict rests on it, but with it the bad entry itself is named. */
+  readonly leaves?: Leaves | undefined;
 };
 
 export type BundleOptions = {
@@ -69,32 +73,52 @@ export async function verifyBundle(bundle: Bundle, options: BundleOptions): Prom
   }
   const { origin, from, to } = manifest;
   const checker = new EntryChecker({ log: origin, vkey: manifest.vkey, from, before: manifest.before });
-  const problem =
-    (await takeAll(checker, bundle.entries, manifest, options)) ?? checker.compare(checkpoint) ?? missing(checker, from, options);
+  const leaves = bundle.leaves && (await makeRoot(bundle.leaves, manifest, checkpoint.root)) ? bundle.leaves : undefined;
+  if (!leaves) {
+    notes.push(`leaves: ${bundle.leaves ? "not those of the signed root" : "absent"}; a changed entry may be named by its successor`);
+  }
+  const reader = leaves && new LeafReader(leaves);
+  const taken = await takeAll(checker, bundle.entries, reader, manifest, options);
+  await reader?.close();
+  const found = taken ?? checker.compare(checkpoint) ?? missing(checker, from, options);
+  const problem = found && leaves ? await withPlace(found, checker, leaves, from) : found;
   if (from > 0) notes.push(`not checked: leaf 0, and what stands before leaf ${from}: ${linksBefore(checker.streamsBegunBefore)}`);
   const result = { counts: checker.counts, word: checker.word, origin, from, to, notes };
   return problem ? { exit: 3, problem, ...result } : { exit: 0, ...result };
 }
 
-/** The first problem of the lines. Reading stops at the end of the range. */
+/** The first problem of the lines. Reading stops at the end of the range. Leaves that are given are the signed ones. */
 async function takeAll(
   checker: EntryChecker,
   entries: Bundle["entries"],
+  leaves: LeafReader | undefined,
   { from, to }: Manifest,
   { progress }: BundleOptions,
 ): Promise<Problem | undefined> {
   const file = "entries.jsonl";
   for await (const { lines, ended } of linesOf(entries)) {
-    for (const line of lines) {
-      if (checker.size === to) return checker.problem ?? { file, reason: `more lines than the ${to - from} of the manifest` };
+    const expected = (await leaves?.take(lines.length)) ?? [];
+    for (const [at, line] of lines.entries()) {
+      if (checker.size === to) {
+        const reason = `more lines than the ${to - from} of the manifest`;
+        return checker.problem ?? { ...(leaves && placed(to, streamTold(line ?? ""))), file, reason };
+      }
       if (line === undefined) checker.skip("the line is not UTF-8");
-      else checker.takeLine(line);
+      else checker.takeLine(line, checker.problem ? undefined : expected[at]);
     }
     if (!ended) return checker.problem ?? { leaf: checker.size - 1, file, reason: "the last line is not ended" };
     progress?.(checker.size - from, to - from);
   }
   if (checker.size === to) return checker.problem;
-  return checker.problem ?? { file, reason: `${checker.size - from} lines, but the manifest says ${to - from}` };
+  const reason = `${checker.size - from} lines, but the manifest says ${to - from}`;
+  return checker.problem ?? { ...(leaves && { leaf: checker.size }), file, reason };
+}
+
+/** Says where an entry belongs that stands where it does not. */
+async function withPlace(problem: Problem, { displaced }: EntryChecker, leaves: Leaves, from: number): Promise<Problem> {
+  if (!displaced || displaced.leaf !== problem.leaf) return problem;
+  const place = await placeOf(leaves, displaced.hash);
+  return place === undefined ? problem : { ...problem, reason: `the entry of leaf ${from + place} stands in this place` };
 }
 
 function missing(checker: EntryChecker, from: number, { complete }: BundleOptions): Problem | undefined {

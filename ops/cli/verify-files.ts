@@ -71,8 +71,10 @@ async function verifyDirectory(
     const manifest = await readText(directory, "manifest.json", smallFileBytesMax);
     const checkpoint = await readText(directory, "checkpoint", smallFileBytesMax);
     const entries = chunksOf(directory, "entries.jsonl");
+    const hasLeaves = (await stat(join(directory, "leaves")).catch(() => undefined))?.isFile();
+    const leaves = hasLeaves ? () => leafChunksOf(directory) : undefined;
     const { vkey, complete } = options;
-    return await verifyBundle({ manifest, checkpoint, entries }, { verify: verifyEd25519, vkey, complete, progress });
+    return await verifyBundle({ manifest, checkpoint, entries, leaves }, { verify: verifyEd25519, vkey, complete, progress });
   } catch (fault) {
     if (!(fault instanceof Unreadable)) throw fault;
     const counts = { verified: 0, withheld: 0, sealed: 0, declaredErased: 0, tampered: 0 };
@@ -112,6 +114,15 @@ async function* chunksOf(directory: string, file: string): AsyncGenerator<Uint8A
     for await (const chunk of createReadStream(join(directory, file), { highWaterMark: chunkBytes })) yield chunk as Buffer;
   } catch (fault) {
     throw unreadable(file, fault);
+  }
+}
+
+/** No verdict rests on this file: one that cannot be read to its end is one that ends too early. */
+async function* leafChunksOf(directory: string): AsyncGenerator<Uint8Array> {
+  try {
+    yield* chunksOf(directory, "leaves");
+  } catch (fault) {
+    if (!(fault instanceof Unreadable)) throw fault;
   }
 }
 

@@ -33,6 +33,8 @@ export class EntryChecker {
   problem: Problem | undefined;
   /** The first entry that withholds something. */
   firstWithheld: Problem | undefined;
+  /** The hash of the first entry that is not the one expected at its leaf. */
+  displaced: { readonly leaf: number; readonly hash: Uint8Array } | undefined;
   private readonly log: string;
   private readonly vkey: string;
   private readonly tree: GrowingTree;
@@ -71,26 +73,27 @@ export class EntryChecker {
     return this.places.begunBefore;
   }
 
-  /** The next line of `entries.jsonl`, without its line feed. Undefined when it is good. */
-  takeLine(line: string): Problem | undefined {
+  /** The next line of `entries.jsonl`, without its line feed. With `leaf`, its entry must have this hash. Undefined when it is good. */
+  takeLine(line: string, leaf?: Uint8Array): Problem | undefined {
     try {
       const { entry, payload } = readLine(line);
-      return this.take(entry, payload);
+      return this.take(entry, payload, leaf, "not the entry that the signed tree holds at this leaf");
     } catch (fault) {
-      return this.skip(reasonOf(fault));
+      return this.skip(reasonOf(fault), streamTold(line));
     }
   }
 
   /** The next entry as an instance stores it. Undefined when it is good. */
   takeRow({ text, hash, ...told }: Row): Problem | undefined {
-    return this.take(text, () => (told.data || told.digests ? readPayload(told.data, told.salts, told.digests) : undefined), hash);
+    const payload = () => (told.data || told.digests ? readPayload(told.data, told.salts, told.digests) : undefined);
+    return this.take(text, payload, hash, "the hash stored beside the entry is not its hash");
   }
 
   /** A place in the log whose entry cannot be read at all. */
-  skip(reason: string): Problem {
+  skip(reason: string, stream?: string): Problem {
     const leaf = this.size;
     this.tree.append(sha256(""));
-    return this.tamper({ leaf, reason });
+    return this.tamper({ ...placed(leaf, stream), reason });
   }
 
   /** Whether a checkpoint of the tree's present size is of this tree. */
@@ -101,22 +104,27 @@ export class EntryChecker {
     return { file: "entries.jsonl", reason: "the entries do not make the root that the checkpoint signs" };
   }
 
-  private take(text: string, payloadOf: () => Payload | undefined, storedHash?: Uint8Array): Problem | undefined {
+  private take(
+    text: string,
+    payloadOf: () => Payload | undefined,
+    expected: Uint8Array | undefined,
+    otherwise: string,
+  ): Problem | undefined {
     const leaf = this.size;
     let entry: Entry;
     try {
       entry = readEntry(text, this.log);
     } catch (fault) {
-      return this.skip(`the entry does not verify: ${reasonOf(fault)}`);
+      return this.skip(`the entry does not verify: ${reasonOf(fault)}`, streamTold(text));
     }
     const link = digest(`\0${text}`);
     const hash = fromB64u(link)!;
     this.tree.append(hash);
+    const isExpected = expected === undefined || equalBytes(expected, hash);
+    if (!isExpected) this.displaced ??= { leaf, hash };
     const { fault, first } = this.places.take(entry, leaf, link);
     if (fault !== undefined) return this.tamper({ leaf, stream: entry.stream, reason: fault });
-    if (storedHash && !equalBytes(storedHash, hash)) {
-      return this.tamper({ leaf, stream: entry.stream, reason: "the hash stored beside the entry is not its hash" });
-    }
+    if (!isExpected) return this.tamper({ leaf, stream: entry.stream, reason: otherwise });
     try {
       this.takePayload(entry, leaf, first, payloadOf());
       return undefined;
@@ -169,6 +177,17 @@ function assertCommandFields({ data, digests }: Payload, first: boolean | undefi
   const has = (name: string) => Object.hasOwn(data, name) || Object.hasOwn(digests, name);
   if (first === true && !has(".command")) throw new Malformed("the first event of a command without `.command`");
   if (first === false && (has(".command") || has(".auth"))) throw new Malformed("a later event of a command with `.command` or `.auth`");
+}
+
+const streamMember = /\\?"stream\\?":\\?"([A-Za-z0-9._:-]{1,200})\\?",\\?"sv\\?":/;
+
+/** What a line or an entry that cannot be read names as its stream, as it stands there; undefined where that is spoilt too. */
+export function streamTold(text: string): string | undefined {
+  return streamMember.exec(text)?.[1];
+}
+
+export function placed(leaf: number, stream: string | undefined): { readonly leaf: number; readonly stream?: string } {
+  return stream === undefined ? { leaf } : { leaf, stream };
 }
 
 /** Why something was refused; anything but a refusal goes on as a fault of ours. */
