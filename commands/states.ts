@@ -99,15 +99,19 @@ export class States {
 
   /** Follows the log until the signal aborts. Throws when an entry cannot be read: a process that cannot follow must not decide. */
   async follow(after: Place | undefined, signal: AbortSignal): Promise<void> {
-    this.#seen = after;
+    if (after) this.#see(after);
     for await (const batch of this.#log.follow(after, signal)) {
       for (const placed of batch) this.#apply(placed);
       const last = batch.at(-1)!;
-      this.#seen = { position: last.position, size: last.leafIndex + 1 };
-      const passed = this.#waiting.filter(({ position }) => position <= last.position);
-      this.#waiting = this.#waiting.filter(({ position }) => position > last.position);
-      for (const { resolve } of passed) resolve();
+      this.#see({ position: last.position, size: last.leafIndex + 1 });
     }
+  }
+
+  #see(place: Place): void {
+    this.#seen = place;
+    const passed = this.#waiting.filter(({ position }) => position <= place.position);
+    this.#waiting = this.#waiting.filter(({ position }) => position > place.position);
+    for (const { resolve } of passed) resolve();
   }
 
   async #load(stream: AnyStream, name: string): Promise<Folded> {
