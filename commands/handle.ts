@@ -7,7 +7,7 @@ import { type Problem, problem } from "../domain/problem.ts";
 import { type Answer, keyReused, refused } from "./answer.ts";
 import { createdBy, type Pending, StreamQueues } from "./queue.ts";
 import type { Exposed } from "./expose.ts";
-import { States } from "./states.ts";
+import { type Folded, States } from "./states.ts";
 import type { World } from "./world.ts";
 
 export type Request = {
@@ -72,13 +72,11 @@ export class CommandHandler {
     const decider: Decider = command.decider;
     const key = decider.key[command.name]!(call);
     const stream = streamName(decider.stream, key);
-    const elsewhere = this.states.streamOf(call.cmd);
-    if (elsewhere !== undefined && elsewhere !== stream) return refused(keyReused(request.key));
-
     // A repeat is answered from the log, whatever has become of its caller, its claims and the facts since.
-    const isRepeat = (await this.states.get(decider.stream, key)).commands.has(call.cmd);
+    const standsIn = await this.#streamOf(call.cmd, await this.states.get(decider.stream, key));
+    if (standsIn !== undefined && standsIn !== stream) return refused(keyReused(request.key));
     const pending = { request, call, stream, key, isClaim };
-    if (isRepeat) return this.#queues.answer({ ...pending, facts: undefined, asOf: 0 });
+    if (standsIn !== undefined) return this.#queues.answer({ ...pending, facts: undefined, asOf: 0 });
     const early = await this.#queues.forbids(pending);
     if (early) return refused(early);
     const known = await this.#knowFacts(decider, command.name, call);
@@ -89,6 +87,15 @@ export class CommandHandler {
       if (problem) return refused(problem);
     }
     return this.#queues.answer({ ...pending, ...known });
+  }
+
+  /** Where a command stands already, as far as this process can tell. */
+  async #streamOf(cmd: string, { name, commands, windowFrom }: Folded): Promise<string | undefined> {
+    if (commands.has(cmd)) return name;
+    const lately = this.states.streamOf(cmd);
+    // Why not always: the other engines know a command that stands in another stream, and refuse it at the append.
+    if (lately !== undefined || (windowFrom === undefined && this.#world.log.engine !== "eventstoredb")) return lately;
+    return (await this.#world.seen(cmd)).found?.stream;
   }
 
   #callOf({ key, input, subject }: Request, by: string): Call {

@@ -38,7 +38,8 @@ type Queued = Pending & { readonly resolve: (answer: Answer) => void; readonly f
 type Round = { readonly decided: { readonly queued: Queued; readonly decided: Decided }[]; readonly later: Queued[] };
 
 const batchMax = 200;
-const bytesMax = 600_000;
+/** An append has at most 900,000 bytes on every engine, and these are weighed generously. */
+const weightMax = 850_000;
 const queueMax = 2_000;
 const deadlineMs = 10_000;
 const retryMs = [2, 5, 10, 20, 50, 100, 250];
@@ -146,7 +147,7 @@ export class StreamQueues {
     const round: Round = { decided: [], later: [] };
     const here = new Set<string>();
     let state = base.state;
-    let bytes = 0;
+    let weight = 0;
     for (const queued of open) {
       const { cmd } = queued.call;
       const done = base.commands.get(cmd) ?? (await this.#beyondTheWindow(queued, base));
@@ -155,7 +156,7 @@ export class StreamQueues {
         continue;
       }
       // The same command twice at once: the second waits and finds the first.
-      if (here.has(cmd) || bytes > bytesMax) {
+      if (here.has(cmd)) {
         round.later.push(queued);
         continue;
       }
@@ -164,8 +165,13 @@ export class StreamQueues {
         queued.resolve(refused(decision.problem));
         continue;
       }
+      const more = weightOf(decision.decided);
+      if (weight > 0 && weight + more > weightMax) {
+        round.later.push(queued);
+        continue;
+      }
       here.add(cmd);
-      bytes += JSON.stringify(decision.decided.events).length;
+      weight += more;
       state = decision.state;
       round.decided.push({ queued, decided: decision.decided });
     }
@@ -251,11 +257,13 @@ export class StreamQueues {
     const onwards = await this.#world.log.read(stream, done.revision);
     const end = onwards.findIndex(({ entry }) => entry.cmd !== call.cmd);
     const entries = end < 0 ? onwards : onwards.slice(0, end);
+    if (entries.length === 0) throw new Unavailable(`reads of ${stream} stay behind the log`);
     const isSame = await askedTheSame(this.#world, entries[0]!, request.command.path, inputHash(request.input));
     if (!isSame) return refused(keyReused(request.key));
-    await this.#states.passed(done.position);
-    const fenced = await this.#aboveTheFence(queued, done.position);
-    return fenced ? refused(fenced) : accepted(stream, done.position, entries, createdBy(request.command, call), true);
+    const { position } = entries.at(-1)!;
+    await this.#states.passed(position);
+    const fenced = await this.#aboveTheFence(queued, position);
+    return fenced ? refused(fenced) : accepted(stream, position, entries, createdBy(request.command, call), true);
   }
 
   /** Accepted means counted: whoever says so has seen the log up to the event's own place, and nothing there that shuts it out. */
@@ -268,6 +276,9 @@ export class StreamQueues {
     return shutAt !== undefined && shutAt < position ? refusal(code, decider.rules[code]!) : undefined;
   }
 }
+
+/** No less than the bytes of its entries: a character has at most three, four where it is sealed; beside its data an event has entry, salts and seals. */
+const weightOf = ({ events }: Decided) => 4 * JSON.stringify(events).length + 3_000 * events.length;
 
 function askedOf({ request, call }: Pending): Asked {
   const { command, caller, input, claimedAt, cause } = request;
