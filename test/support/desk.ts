@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Exposed } from "../../commands/expose.ts";
 import { CommandHandler, type Request } from "../../commands/handle.ts";
-import type { Facts, SubjectKey, World } from "../../commands/world.ts";
+import type { Facts, SubjectKey, SubjectKeys, World } from "../../commands/world.ts";
 import type { Caller } from "../../domain/caller.ts";
 import type { EventLog } from "../../domain/log/event-log.ts";
 import { keyId } from "../../domain/log/sealed.ts";
@@ -31,20 +31,18 @@ export function keysInMemory() {
   };
 }
 
+export type DeskKeys = SubjectKeys & { destroy(subject: string): unknown };
+
 export type Desk = {
   readonly handler: CommandHandler;
-  readonly keys: ReturnType<typeof keysInMemory>;
+  readonly keys: DeskKeys;
   /** Sends a command by name, with a key of its own unless one is given. */
   readonly send: (caller: Caller, command: string, input: object, more?: Partial<Request>) => ReturnType<CommandHandler["handle"]>;
   close(): Promise<void>;
 };
 
 /** The write path over a log, as one process has it. Two desks over one log are two processes, but for the memory. */
-export function desk(
-  log: EventLog,
-  commands: readonly Exposed[],
-  more: Partial<World> & { keys?: ReturnType<typeof keysInMemory> } = {},
-): Desk {
+export function desk(log: EventLog, commands: readonly Exposed[], more: Partial<World> & { keys?: DeskKeys } = {}): Desk {
   const keys = more.keys ?? keysInMemory();
   const noFacts: Facts = () => Promise.reject(new Error("this desk knows no facts"));
   const world: World = {
