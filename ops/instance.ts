@@ -5,24 +5,24 @@ import { streamOfCommand } from "../projections/commands-seen.ts";
 import { logTree } from "../projections/log-tree.ts";
 import type { EventLog } from "../domain/log/event-log.ts";
 import { type Ambient, realAmbient } from "./ambient.ts";
-import { attach, type Attached } from "./attach.ts";
-import type { BallotBox } from "./ballots.ts";
+import { attach, type Attached } from "./instance/attach.ts";
+import type { BallotBox } from "./instance/ballots.ts";
 import { commands, policies } from "./commands.ts";
 import type { Config, ProcessRole } from "./config.ts";
 import { cipher, signEd25519 } from "./crypto.ts";
 import { openEventLog } from "./event-log/open.ts";
-import { factsOf } from "./facts.ts";
+import { factsOf } from "./instance/facts.ts";
 import { type Identity, tokenIdentity } from "./http/identity.ts";
 import { secretOf } from "./keys/secrets.ts";
 import { type SubjectKeyStore, subjectKeys } from "./keys/subject-keys.ts";
-import { openLog } from "./opening.ts";
-import { establishOrigin } from "./origin.ts";
+import { openLog } from "./instance/opening.ts";
+import { establishOrigin } from "./instance/origin.ts";
 import { openDatabase, type ReadDatabase } from "./processes/database.ts";
 import { followerOf } from "./processes/follower.ts";
 import { runPolicies } from "./processes/policies.ts";
 import { runSigner } from "./processes/signer.ts";
 import { runTimers } from "./processes/timers.ts";
-import { openRows, type Rows, rowsAt } from "./rows.ts";
+import { openRows, type Rows, rowsAt } from "./instance/rows.ts";
 
 export type OpenOptions = {
   /** What this process does when no other runs on the home already. */

@@ -3,8 +3,8 @@ import { Unavailable } from "../domain/log/event-log.ts";
 import { problem, type Problem, problems } from "../domain/problem.ts";
 
 /** A refusal as GraphQL carries it: with the code, and the status, that a command would answer. */
-export function failure({ code, status, detail, figures, retryAfterSeconds }: Problem): GraphQLError {
-  const http = {
+export function failure({ code, status, detail, figures, retryAfterSeconds }: Problem, answer?: { readonly status: number }): GraphQLError {
+  const http = answer ?? {
     status,
     ...(retryAfterSeconds !== undefined && { headers: { "retry-after": String(retryAfterSeconds) } }),
     // Why: with Accept application/json a request that is understood and refused is answered with 200 (GraphQL over HTTP, §6.4.1).
@@ -30,10 +30,13 @@ export function masked(thrown: unknown): { readonly error: GraphQLError; readonl
 }
 
 /** Errors of the language itself (syntax, validation, variables) come without a code of ours. */
-const coded = (error: GraphQLError): GraphQLError =>
-  Object.hasOwn(problems, String(error.extensions["code"]))
-    ? error
-    : placed(refuse("INVALID_QUERY", error.message), error, { http: error.extensions["http"] ?? { status: 400, spec: true } });
+export function coded(error: GraphQLError): GraphQLError {
+  const { code, http = { status: 400, spec: true }, originalError } = error.extensions;
+  if (Object.hasOwn(problems, String(code))) return error;
+  // Without JSON there is no request yet that could be understood: 400, whatever is accepted.
+  if (originalError !== undefined) return failure(problem("MALFORMED_BODY", error.message), { status: 400 });
+  return placed(refuse("INVALID_QUERY", error.message), error, { http });
+}
 
 const placed = (said: GraphQLError, thrown: GraphQLError, extensions: object = {}) =>
   new GraphQLError(said.message, {

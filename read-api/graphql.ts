@@ -4,7 +4,7 @@ import { type DocumentNode, type GraphQLError, parse } from "graphql";
 import { createYoga, type Plugin } from "graphql-yoga";
 import { asking, type Asking, reached } from "./asking.ts";
 import type { ReadDeps } from "./deps.ts";
-import { failure, masked, refuse } from "./failure.ts";
+import { coded, failure, masked, refuse } from "./failure.ts";
 import { limits, measured } from "./limits.ts";
 import { schema } from "./schema.ts";
 
@@ -29,6 +29,10 @@ const limiting = (deps: ReadDeps): Plugin<Asking> => ({
       }
     });
   },
+  onValidate:
+    () =>
+    ({ result, setResult }) =>
+      setResult(result.map((error) => coded(error as GraphQLError))),
   async onExecute({ args, setResultAndStopExecution, executeFn, setExecuteFn }) {
     const refusal = await whyNot(deps, args, args.contextValue);
     if (refusal) return setResultAndStopExecution({ errors: [refusal] });
@@ -100,10 +104,9 @@ export function graphqlRoute(app: FastifyInstance, deps: ReadDeps): void {
     bodyLimit: limits.bodyBytes,
     schema: { hide: true },
     handler: async (request, reply) => {
-      // Order: what hooks have set on the reply is on the answer before yoga writes it past fastify.
-      for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) reply.raw.setHeader(name, value);
-      reply.hijack();
-      await yoga.handleNodeRequestAndResponse(request, reply, { asked: request });
+      const { status, headers, body } = await yoga.handleNodeRequestAndResponse(request, reply, { asked: request });
+      headers.forEach((value, name) => reply.header(name, value));
+      return reply.code(status).send(body);
     },
   });
 }

@@ -6,12 +6,12 @@ import type { EventLog } from "../../domain/log/event-log.ts";
 import { sizeAt } from "../../projections/as-of.ts";
 import { logTree } from "../../projections/log-tree.ts";
 import type { ReadDeps } from "../../read-api/deps.ts";
-import { readPoll } from "../ballots.ts";
+import { readPoll } from "../instance/ballots.ts";
 import { commands } from "../commands.ts";
 import { cipher } from "../crypto.ts";
 import { positionText, storePosition } from "../event-log/eventstoredb/records.ts";
 import type { Instance } from "../instance.ts";
-import { rowsAt } from "../rows.ts";
+import { rowsAt } from "../instance/rows.ts";
 
 export type Readable = Pick<Instance, "log" | "database" | "ambient" | "origin" | "instanceKey" | "rows"> & {
   readonly keys: Pick<Instance["keys"], "openingMany">;

@@ -1,6 +1,6 @@
 import { type AnyStream, streamName } from "../../domain/decider.ts";
 import type { EventLog, Placed } from "../../domain/log/event-log.ts";
-import { standingOf, stateOf } from "../streams.ts";
+import { standingOf, stateOf } from "../instance/streams.ts";
 
 const streamsMax = 2_000;
 

@@ -1,13 +1,13 @@
 import { mkdir } from "node:fs/promises";
 import pg from "pg";
 import type { Logger } from "pino";
-import { BadConfiguration, type Config } from "./config.ts";
-import { NotThere } from "./cli/talk.ts";
-import { type Connections, connectionsFor, connectionsForUrl } from "./postgres/connections.ts";
-import { type HomeLock, lockHome } from "./postgres/home-lock.ts";
-import { prepareDatabase } from "./postgres/schema.ts";
-import { checkDurability, clockSkewMs } from "./postgres/server-checks.ts";
-import { attachPostgres, type PostgresServer, startPostgres } from "./postgres/supervisor.ts";
+import { BadConfiguration, type Config } from "../config.ts";
+import { NotThere } from "../cli/talk.ts";
+import { type Connections, connectionsFor, connectionsForUrl } from "../postgres/connections.ts";
+import { type HomeLock, lockHome } from "../postgres/home-lock.ts";
+import { prepareDatabase } from "../postgres/schema.ts";
+import { checkDurability, clockSkewMs } from "../postgres/server-checks.ts";
+import { attachPostgres, type PostgresServer, startPostgres } from "../postgres/supervisor.ts";
 
 const skewMaxMs = 2_000;
 

@@ -1,9 +1,9 @@
-import { streamName } from "../domain/decider.ts";
-import { type EventLog, Unavailable } from "../domain/log/event-log.ts";
-import { proposal, type ProposalState } from "../domain/voting/proposal.ts";
-import { type BallotFacts, streamsOfTally } from "../domain/voting/tally.ts";
-import type { Database } from "../projections/database.ts";
-import type { Ambient } from "./ambient.ts";
+import { streamName } from "../../domain/decider.ts";
+import { type EventLog, Unavailable } from "../../domain/log/event-log.ts";
+import { proposal, type ProposalState } from "../../domain/voting/proposal.ts";
+import { type BallotFacts, streamsOfTally } from "../../domain/voting/tally.ts";
+import type { Database } from "../../projections/database.ts";
+import type { Ambient } from "../ambient.ts";
 import { readStanding, type Standing, stateOf } from "./streams.ts";
 
 const readsAtOnce = 512;

@@ -1,11 +1,11 @@
 import type pg from "pg";
 import type { Logger } from "pino";
-import { type EventLog, Unavailable } from "../domain/log/event-log.ts";
-import { ensureLive } from "../projections/builds.ts";
-import type { Database } from "../projections/database.ts";
-import type { Ambient } from "./ambient.ts";
-import { listenForRows, startProjector, watchRows } from "./processes/projector.ts";
-import { projections } from "./projections.ts";
+import { type EventLog, Unavailable } from "../../domain/log/event-log.ts";
+import { ensureLive } from "../../projections/builds.ts";
+import type { Database } from "../../projections/database.ts";
+import type { Ambient } from "../ambient.ts";
+import { listenForRows, startProjector, watchRows } from "../processes/projector.ts";
+import { projections } from "../projections.ts";
 
 /** The rows of an instance, whichever process fills them. */
 export type Rows = {

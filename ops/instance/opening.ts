@@ -1,12 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { inputHash, writeEntries } from "../commands/entries.ts";
-import type { EventLog } from "../domain/log/event-log.ts";
-import { commandId, commandNamespace } from "../domain/log/ids.ts";
-import { formatVkey } from "../domain/log/note.ts";
-import { logEvents } from "../event-schemas/log.ts";
-import type { Ambient } from "./ambient.ts";
-import { BadConfiguration } from "./config.ts";
-import { cipher } from "./crypto.ts";
+import { inputHash, writeEntries } from "../../commands/entries.ts";
+import type { EventLog } from "../../domain/log/event-log.ts";
+import { commandId, commandNamespace } from "../../domain/log/ids.ts";
+import { formatVkey } from "../../domain/log/note.ts";
+import { logEvents } from "../../event-schemas/log.ts";
+import type { Ambient } from "../ambient.ts";
+import { BadConfiguration } from "../config.ts";
+import { cipher } from "../crypto.ts";
 
 const stream = "log";
 const lookAgainMs = 100;

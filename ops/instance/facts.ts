@@ -1,6 +1,6 @@
-import type { Facts } from "../commands/world.ts";
-import { Unavailable } from "../domain/log/event-log.ts";
-import { electorate } from "../projections/facts.ts";
+import type { Facts } from "../../commands/world.ts";
+import { Unavailable } from "../../domain/log/event-log.ts";
+import { electorate } from "../../projections/facts.ts";
 import { ballotFacts, type BallotBox } from "./ballots.ts";
 import type { Rows } from "./rows.ts";
 

@@ -1,6 +1,6 @@
-import { type AnyStream, fold, type Happened, type StateOf } from "../domain/decider.ts";
-import type { EventLog, Recorded } from "../domain/log/event-log.ts";
-import { readEvent } from "../event-schemas/catalogue.ts";
+import { type AnyStream, fold, type Happened, type StateOf } from "../../domain/decider.ts";
+import type { EventLog, Recorded } from "../../domain/log/event-log.ts";
+import { readEvent } from "../../event-schemas/catalogue.ts";
 
 /** An event as it stands in its stream, in today's shape. */
 export type Standing = { readonly type: string; readonly data: object; readonly happened: Happened };
