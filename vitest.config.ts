@@ -1,6 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
+  // Trap: graphql comes in two forms, and vitest would take the one that neither Node nor its plugins take.
+  resolve: { alias: [{ find: /^graphql$/, replacement: "graphql/index.js" }] },
   test: {
     include: ["test/**/*.test.ts"],
     // Benches are programs with their own entry; nothing in them is a test.
