@@ -3,12 +3,15 @@
  * canonical JSON and hashing, so that a mistake there does not hide itself here.
  */
 import { Malformed } from "./canonical-json.ts";
-import { EntryChecker, placed, reasonOf, streamTold, type Counts, type Problem, type Word } from "./verify/checker.ts";
+import { EntryChecker, type Counts, type Problem, type Word } from "./verify/checker.ts";
+import { examineBlock, reasonOf, type Examined, type LogKey } from "./verify/examine.ts";
 import { LeafReader, makeRoot, placeOf, type Leaves } from "./verify/leaves.ts";
-import { linesOf } from "./verify/lines.ts";
+import { blocksOf } from "./verify/lines.ts";
 import { readManifest, type Manifest } from "./verify/manifest.ts";
 import { openCheckpoint, parseVkey, type Checkpoint, type VerifyEd25519 } from "./verify/note.ts";
 
+export { examineBlock } from "./verify/examine.ts";
+export type { Examined, LogKey } from "./verify/examine.ts";
 export { EntryChecker } from "./verify/checker.ts";
 export type { Counts, Problem, Row, Word } from "./verify/checker.ts";
 export { verifyReceipt } from "./verify/receipt.ts";
@@ -33,7 +36,14 @@ export type BundleOptions = {
   readonly complete?: boolean | undefined;
   /** Called now and then with the number of entries checked and the number that the manifest promises. */
   readonly progress?: ((checked: number, all: number) => void) | undefined;
+  /** Does the work of `examineBlock`, perhaps elsewhere; asked for the next blocks before it has answered for these. */
+  readonly examine?: Examine | undefined;
 };
+
+export type Examine = (block: Uint8Array, key: LogKey) => readonly Examined[] | Promise<readonly Examined[]>;
+
+/** How many blocks may wait for their turn. */
+const aheadMax = 8;
 
 export type BundleResult = {
   /** 0: all good. 3: something does not verify. */
@@ -93,18 +103,18 @@ async function takeAll(
   entries: Bundle["entries"],
   leaves: LeafReader | undefined,
   { from, to }: Manifest,
-  { progress }: BundleOptions,
+  { progress, examine }: BundleOptions,
 ): Promise<Problem | undefined> {
   const file = "entries.jsonl";
-  for await (const { lines, ended } of linesOf(entries)) {
-    const expected = (await leaves?.take(lines.length)) ?? [];
-    for (const [at, line] of lines.entries()) {
+  for await (const { examined, ended } of examinedOf(entries, checker, examine)) {
+    const expected = (await leaves?.take(examined.length)) ?? [];
+    for (const [at, line] of examined.entries()) {
       if (checker.size === to) {
-        const reason = `more lines than the ${to - from} of the manifest`;
-        return checker.problem ?? { ...(leaves && placed(to, streamTold(line ?? ""))), file, reason };
+        const stream = "place" in line ? line.place.stream : line.stream;
+        const place = leaves && { leaf: to, ...(stream !== undefined && { stream }) };
+        return checker.problem ?? { ...place, file, reason: `more lines than the ${to - from} of the manifest` };
       }
-      if (line === undefined) checker.skip("the line is not UTF-8");
-      else checker.takeLine(line, checker.problem ? undefined : expected[at]);
+      checker.take(line, checker.problem ? undefined : expected[at]);
     }
     if (!ended) return checker.problem ?? { leaf: checker.size - 1, file, reason: "the last line is not ended" };
     progress?.(checker.size - from, to - from);
@@ -112,6 +122,22 @@ async function takeAll(
   if (checker.size === to) return checker.problem;
   const reason = `${checker.size - from} lines, but the manifest says ${to - from}`;
   return checker.problem ?? { ...(leaves && { leaf: checker.size }), file, reason };
+}
+
+/** In the order of the file, whatever the order in which they are examined. */
+async function* examinedOf(
+  entries: Bundle["entries"],
+  key: LogKey,
+  examine: Examine = examineBlock,
+): AsyncGenerator<{ readonly examined: readonly Examined[]; readonly ended: boolean }> {
+  const ahead: { readonly examined: ReturnType<Examine>; readonly ended: boolean }[] = [];
+  for await (const { bytes, ended } of blocksOf(entries)) {
+    ahead.push({ examined: examine(bytes, key), ended });
+    if (ahead.length <= (examine === examineBlock ? 0 : aheadMax)) continue;
+    const next = ahead.shift()!;
+    yield { examined: await next.examined, ended: next.ended };
+  }
+  for (const { examined, ended } of ahead) yield { examined: await examined, ended };
 }
 
 /** Says where an entry belongs that stands where it does not. */

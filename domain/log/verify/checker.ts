@@ -1,11 +1,8 @@
 /** Checks entries one after another, from a bundle's lines or from a running instance's rows, and counts what it finds (§8). */
-import { Malformed, type JsonObject } from "../canonical-json.ts";
-import type { Entry } from "../entry.ts";
-import { digest, equalBytes, fromB64u, sha256 } from "../hash.ts";
-import { readEntry } from "./entry.ts";
-import { readLine } from "./line.ts";
+import { equalBytes, fromB64u, sha256 } from "../hash.ts";
+import { examineEntry, examineLine, type Examined, type Told } from "./examine.ts";
 import type { Checkpoint } from "./note.ts";
-import { keysDestroyed, readPayload, type Payload, type Told } from "./payload.ts";
+import { readPayload, type Told as ToldByRow } from "./payload.ts";
 import { Places } from "./places.ts";
 import { Erasures } from "./seen.ts";
 import { GrowingTree } from "./tree.ts";
@@ -26,7 +23,7 @@ export type Counts = {
 export type Word = { readonly serversWord: number; readonly authHidden: number };
 
 /** A stored entry. With `hash`, what is stored beside it is compared too. */
-export type Row = Told & { readonly text: string; readonly hash?: Uint8Array };
+export type Row = ToldByRow & { readonly text: string; readonly hash?: Uint8Array };
 
 export class EntryChecker {
   /** The first problem by leaf index. */
@@ -35,8 +32,8 @@ export class EntryChecker {
   firstWithheld: Problem | undefined;
   /** The hash of the first entry that is not the one expected at its leaf. */
   displaced: { readonly leaf: number; readonly hash: Uint8Array } | undefined;
-  private readonly log: string;
-  private readonly vkey: string;
+  readonly log: string;
+  readonly vkey: string;
   private readonly tree: GrowingTree;
   private readonly places: Places;
   private readonly erasures = new Erasures();
@@ -73,27 +70,15 @@ export class EntryChecker {
     return this.places.begunBefore;
   }
 
-  /** The next line of `entries.jsonl`, without its line feed. With `leaf`, its entry must have this hash. Undefined when it is good. */
-  takeLine(line: string, leaf?: Uint8Array): Problem | undefined {
-    try {
-      const { entry, payload } = readLine(line);
-      return this.take(entry, payload, leaf, "not the entry that the signed tree holds at this leaf");
-    } catch (fault) {
-      return this.skip(reasonOf(fault), streamTold(line));
-    }
+  /** The next line of `entries.jsonl`, without its line feed. Undefined when it is good. */
+  takeLine(line: string): Problem | undefined {
+    return this.take(examineLine(line, this));
   }
 
   /** The next entry as an instance stores it. Undefined when it is good. */
   takeRow({ text, hash, ...told }: Row): Problem | undefined {
     const payload = () => (told.data || told.digests ? readPayload(told.data, told.salts, told.digests) : undefined);
-    return this.take(text, payload, hash, "the hash stored beside the entry is not its hash");
-  }
-
-  /** A place in the log whose entry cannot be read at all. */
-  skip(reason: string, stream?: string): Problem {
-    const leaf = this.size;
-    this.tree.append(sha256(""));
-    return this.tamper({ ...placed(leaf, stream), reason });
+    return this.take(examineEntry(text, payload, this), hash, "the hash stored beside the entry is not its hash");
   }
 
   /** Whether a checkpoint of the tree's present size is of this tree. */
@@ -104,65 +89,47 @@ export class EntryChecker {
     return { file: "entries.jsonl", reason: "the entries do not make the root that the checkpoint signs" };
   }
 
-  private take(
-    text: string,
-    payloadOf: () => Payload | undefined,
-    expected: Uint8Array | undefined,
-    otherwise: string,
+  /** The next line, examined already. With `expected`, its entry must have this hash. Undefined when it is good. */
+  take(
+    examined: Examined,
+    expected?: Uint8Array,
+    otherwise = "not the entry that the signed tree holds at this leaf",
   ): Problem | undefined {
     const leaf = this.size;
-    let entry: Entry;
-    try {
-      entry = readEntry(text, this.log);
-    } catch (fault) {
-      return this.skip(`the entry does not verify: ${reasonOf(fault)}`, streamTold(text));
+    if (!("place" in examined)) {
+      this.tree.append(sha256(""));
+      return this.tamper({ leaf, ...examined });
     }
-    const link = digest(`\0${text}`);
-    const hash = fromB64u(link)!;
+    const { place, payload } = examined;
+    const { stream } = place;
+    const hash = fromB64u(examined.hash)!;
     this.tree.append(hash);
     const isExpected = expected === undefined || equalBytes(expected, hash);
     if (!isExpected) this.displaced ??= { leaf, hash };
-    const { fault, first } = this.places.take(entry, leaf, link);
-    if (fault !== undefined) return this.tamper({ leaf, stream: entry.stream, reason: fault });
-    if (!isExpected) return this.tamper({ leaf, stream: entry.stream, reason: otherwise });
-    try {
-      this.takePayload(entry, leaf, first, payloadOf());
-      return undefined;
-    } catch (fault) {
-      return this.tamper({ leaf, stream: entry.stream, reason: reasonOf(fault) });
-    }
+    const { fault, first } = this.places.take(place, leaf, examined.hash);
+    if (fault !== undefined) return this.tamper({ leaf, stream, reason: fault });
+    if (!isExpected) return this.tamper({ leaf, stream, reason: otherwise });
+    const reason = "refused" in payload ? payload.refused : this.takePayload(payload, { leaf, stream }, first);
+    return reason === undefined ? undefined : this.tamper({ leaf, stream, reason });
   }
 
-  private takePayload(entry: Entry, leaf: number, first: boolean | undefined, payload: Payload | undefined): void {
-    if (payload && payload.commitment !== entry.payload) throw new Malformed("the data is not what the entry commits to");
-    if (leaf === 0) this.assertOpening(payload?.data ?? {});
-    if (payload) assertCommandFields(payload, first);
-    const destroyed = entry.type === "SubjectKeyDestroyed" && payload ? keysDestroyed(payload.data) : [];
-    if (first) this.countWord(payload);
+  /** Why it does not verify. */
+  private takePayload(told: Told, at: { leaf: number; stream: string }, first: boolean | undefined): string | undefined {
+    const fault = (at.leaf === 0 ? told.openingFault : undefined) ?? faultOfCommand(told, first) ?? told.destroyedFault;
+    if (fault !== undefined) return fault;
+    if (first && told.isAuthHidden) this.authHidden++;
+    else if (first) this.serversWord++;
     // Order: a key destroyed in this entry erases what stands below it, not what it holds itself.
-    for (const key of destroyed) this.erasures.destroy(key);
-    if (!payload || Object.keys(payload.digests).length > 0) {
+    for (const key of told.destroyed) this.erasures.destroy(key);
+    if (told.isWithheld) {
       this.withheld++;
-      this.firstWithheld ??= { leaf, stream: entry.stream, reason: "withheld, though all was asked for" };
-    } else if (payload.keys.length > 0) {
-      this.erasures.addSealed(payload.keys);
+      this.firstWithheld ??= { ...at, reason: "withheld, though all was asked for" };
+    } else if (told.keys.length > 0) {
+      this.erasures.addSealed(told.keys);
     } else {
       this.verified++;
     }
-  }
-
-  private assertOpening({ format, origin, vkey }: JsonObject): void {
-    if (format !== "minutebook-log/1") throw new Malformed("leaf 0 does not show this format", "/data/format");
-    if (origin !== this.log) throw new Malformed("leaf 0 does not show this log's origin", "/data/origin");
-    if (vkey !== this.vkey) throw new Malformed("leaf 0 does not show the log's key", "/data/vkey");
-  }
-
-  /** No kind of `.auth` that this version knows can be checked again, so a shown one is the server's word as an absent one is. */
-  private countWord(payload: Payload | undefined): void {
-    const auth = payload?.data[".auth"] as JsonObject | undefined;
-    const isHidden = !payload || Object.hasOwn(payload.digests, ".auth") || (auth !== undefined && Object.hasOwn(auth, "sealed"));
-    if (isHidden) this.authHidden++;
-    else this.serversWord++;
+    return undefined;
   }
 
   private tamper(problem: Problem): Problem {
@@ -173,25 +140,7 @@ export class EntryChecker {
 }
 
 /** `.command` stands in the first event of a command, where names are visible, and it and `.auth` in no later one. */
-function assertCommandFields({ data, digests }: Payload, first: boolean | undefined): void {
-  const has = (name: string) => Object.hasOwn(data, name) || Object.hasOwn(digests, name);
-  if (first === true && !has(".command")) throw new Malformed("the first event of a command without `.command`");
-  if (first === false && (has(".command") || has(".auth"))) throw new Malformed("a later event of a command with `.command` or `.auth`");
-}
-
-const streamMember = /\\?"stream\\?":\\?"([A-Za-z0-9._:-]{1,200})\\?",\\?"sv\\?":/;
-
-/** What a line or an entry that cannot be read names as its stream, as it stands there; undefined where that is spoilt too. */
-export function streamTold(text: string): string | undefined {
-  return streamMember.exec(text)?.[1];
-}
-
-export function placed(leaf: number, stream: string | undefined): { readonly leaf: number; readonly stream?: string } {
-  return stream === undefined ? { leaf } : { leaf, stream };
-}
-
-/** Why something was refused; anything but a refusal goes on as a fault of ours. */
-export function reasonOf(fault: unknown): string {
-  if (!(fault instanceof Malformed)) throw fault;
-  return fault.pointer === "" ? fault.message : `${fault.message} (${fault.pointer})`;
+function faultOfCommand({ isTold, hasCommand, hasAuth }: Told, first: boolean | undefined): string | undefined {
+  if (isTold && first === true && !hasCommand) return "the first event of a command without `.command`";
+  return first === false && (hasCommand || hasAuth) ? "a later event of a command with `.command` or `.auth`" : undefined;
 }

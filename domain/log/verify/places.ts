@@ -1,6 +1,6 @@
 /** Where an entry may stand: the stream chain, the commands, the ids, leaf 0 (§2, §3, §6, §7). */
-import type { Entry } from "../entry.ts";
-import { digest, uuidV5 } from "../hash.ts";
+import { uuidV5 } from "../hash.ts";
+import type { Place } from "./examine.ts";
 import { Names, SeenUuids, ownText, packUuid } from "./seen.ts";
 
 const urlNamespace = "6ba7b811-9dad-11d1-80b4-00c04fd430c8";
@@ -29,52 +29,51 @@ export class Places {
   }
 
   /** The place of the entry at this leaf; `hash` is its entry hash as b64u. Whatever is wrong with it, the entries after it are compared with it. */
-  take(entry: Entry, leaf: number, hash: string): Placing {
+  take(entry: Place, leaf: number, hash: string): Placing {
     const head = this.heads.get(entry.stream);
-    const at = Date.parse(entry.at);
     const cmd = packUuid(entry.cmd);
     const continues = head !== undefined && head.cmd === cmd;
     const isNewCommand = continues || this.commands.add(cmd);
     const nth = continues ? head.nth && head.nth + 1 : head !== undefined || entry.rev === 0 ? 1 : undefined;
     const fault =
       this.faultOfFirst(entry, leaf) ??
-      this.faultOfChain(entry, head, at) ??
+      this.faultOfChain(entry, head) ??
       (continues && head.by !== entry.by ? "another actor than in the entry before it of the same command" : undefined) ??
       (isNewCommand ? undefined : "its command stands elsewhere in the log already") ??
       this.faultOfId(entry, nth);
-    this.remember(entry, head, { leaf, rev: entry.rev, hash, at, by: this.actors.one(entry.by), cmd, nth });
+    this.remember(entry, head, { leaf, rev: entry.rev, hash, at: entry.at, by: this.actors.one(entry.by), cmd, nth });
     const first = continues ? false : nth === undefined ? undefined : true;
     return fault === undefined ? { first } : { fault, first };
   }
 
-  private remember(entry: Entry, head: Head | undefined, next: Head): void {
+  private remember(entry: Place, head: Head | undefined, next: Head): void {
     this.heads.set(head ? entry.stream : ownText(entry.stream), next);
   }
 
-  private faultOfFirst(entry: Entry, leaf: number): string | undefined {
+  private faultOfFirst(entry: Place, leaf: number): string | undefined {
     if (leaf > 0) return entry.type === "LogOpened" ? "a second LogOpened" : undefined;
     if (entry.type !== "LogOpened") return "leaf 0 is not the LogOpened";
     if (entry.stream !== "log" || entry.rev !== 0) return "leaf 0 is not the first entry of the stream `log`";
     return entry.by === "system:genesis" && entry.cmd === this.firstCommand ? undefined : "leaf 0 is not by the command that opens the log";
   }
 
-  private faultOfChain(entry: Entry, head: Head | undefined, at: number): string | undefined {
+  private faultOfChain(entry: Place, head: Head | undefined): string | undefined {
     if (head) {
       if (entry.rev !== head.rev + 1) return `revision ${entry.rev} after revision ${head.rev} of its stream (leaf ${head.leaf})`;
       if (entry.prev !== head.hash) return `prev is not the hash of the entry before it in its stream (leaf ${head.leaf})`;
-      return at < head.at ? `recorded before the entry before it in its stream (leaf ${head.leaf})` : undefined;
+      return entry.at < head.at ? `recorded before the entry before it in its stream (leaf ${head.leaf})` : undefined;
     }
     if (entry.rev === 0) {
-      const genesis = digest(`minutebook/stream/v1\n${this.log}\n${entry.stream}\n`);
-      return entry.prev === genesis ? undefined : "prev is not the genesis hash of its stream";
+      return entry.isGenesis ? undefined : "prev is not the genesis hash of its stream";
     }
     if (this.isWhole) return `its stream begins at revision ${entry.rev}`;
     this.begunBefore++;
     return undefined;
   }
 
-  private faultOfId(entry: Entry, nth: number | undefined): string | undefined {
-    if (nth !== undefined && entry.id !== uuidV5(entry.cmd, `${entry.stream}\n${nth - 1}`)) return "the id is not derived from its place";
+  private faultOfId(entry: Place, nth: number | undefined): string | undefined {
+    const isDerived = nth === undefined || (nth === 1 ? entry.isFirst : entry.id === uuidV5(entry.cmd, `${entry.stream}\n${nth - 1}`));
+    if (!isDerived) return "the id is not derived from its place";
     // Derived ids differ because their places do; only ids that could not be derived again must be compared one by one.
     if (!this.isWhole && !this.ids.add(packUuid(entry.id))) return "an id that stands in the log already";
     return undefined;

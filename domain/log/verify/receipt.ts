@@ -2,8 +2,9 @@
 import { Malformed, parseCanonical, type Json } from "../canonical-json.ts";
 import type { Entry } from "../entry.ts";
 import { fromB64, fromUtf8, sha256 } from "../hash.ts";
-import { reasonOf, type Problem } from "./checker.ts";
+import type { Problem } from "./checker.ts";
 import { readEntry } from "./entry.ts";
+import { reasonOf } from "./examine.ts";
 import { openCheckpoint, parseDecimal, parseVkey, type Checkpoint, type VerifyEd25519 } from "./note.ts";
 import { assertDigest, commitmentOf, isName, isObject, readDisclosure } from "./payload.ts";
 import { checkInclusion } from "./tree.ts";
