@@ -7,7 +7,7 @@ import { type Problem, problem } from "../domain/problem.ts";
 import { type Answer, keyReused, refused } from "./answer.ts";
 import { createdBy, type Pending, StreamQueues } from "./queue.ts";
 import type { Exposed } from "./expose.ts";
-import { type Folded, States } from "./states.ts";
+import { type Folded, type Limits, States } from "./states.ts";
 import type { World } from "./world.ts";
 
 export type Request = {
@@ -36,11 +36,11 @@ export class CommandHandler {
   readonly #queues: StreamQueues;
   #inFlight = 0;
 
-  constructor(world: World, commands: readonly Exposed[]) {
+  constructor(world: World, commands: readonly Exposed[], limits: Partial<Limits> = {}) {
     this.#world = world;
     this.#namespace = commandNamespace(world.origin);
     this.#byName = new Map(commands.map((command) => [command.name, command]));
-    this.states = new States(world.log, world.wait);
+    this.states = new States(world.log, world.wait, limits);
     this.#queues = new StreamQueues(world, this.states);
   }
 

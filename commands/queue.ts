@@ -162,7 +162,8 @@ export class StreamQueues {
       }
       const decision = await this.#decide(queued, state, base);
       if ("problem" in decision) {
-        queued.resolve(refused(decision.problem));
+        if (await this.#isFinal(queued, base)) queued.resolve(refused(decision.problem));
+        else round.later.push(queued);
         continue;
       }
       const more = weightOf(decision.decided);
@@ -270,10 +271,24 @@ export class StreamQueues {
   async #aboveTheFence({ request, call }: Queued, position: Position): Promise<Problem | undefined> {
     const decider: Decider = request.command.decider;
     if (!decider.fence) return undefined;
-    const { read, shut, code } = decider.fence;
-    const fence = decider.reads[read]!;
-    const shutAt = shut((await this.#states.get(fence.stream, fence.key(call))).state)?.position;
+    const shutAt = await this.#shutAt(decider, call);
+    const { code } = decider.fence;
     return shutAt !== undefined && shutAt < position ? refusal(code, decider.rules[code]!) : undefined;
+  }
+
+  async #shutAt({ fence, reads }: Decider, call: Call): Promise<Position | undefined> {
+    if (!fence) return undefined;
+    const { stream, key } = reads[fence.read]!;
+    return fence.shut((await this.#states.get(stream, key(call))).state)?.position;
+  }
+
+  /** Below a fence that this process has not passed there may stand an earlier attempt of the very command that it is about to refuse. */
+  async #isFinal({ request, call, key }: Queued, base: Folded): Promise<boolean> {
+    const { decider } = request.command;
+    const shutAt = await this.#shutAt(decider, call);
+    if (shutAt === undefined) return true;
+    await this.#states.passed(shutAt);
+    return (await this.#states.get(decider.stream, key)).revision === base.revision;
   }
 }
 

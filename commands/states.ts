@@ -20,7 +20,10 @@ export type Folded = {
   bytes: number;
 };
 
-const commandsMax = 10_000;
+/** How much of the log is kept folded, and how many of its latest commands a stream remembers. */
+export type Limits = { readonly bytesMax: number; readonly commandsMax: number };
+
+const usual: Limits = { bytesMax: 256 * 1024 * 1024, commandsMax: 10_000 };
 const recentMax = 100_000;
 const sweepMs = 1_000;
 const sweepsMax = 10;
@@ -34,7 +37,7 @@ const staleReadsMax = 250;
 export class States {
   readonly #log: EventLog;
   readonly #wait: (ms: number) => Promise<void>;
-  readonly #bytesMax: number;
+  readonly #limits: Limits;
   readonly #cache = new Map<string, Folded>();
   readonly #loading = new Map<string, Promise<Folded>>();
   readonly #revisions = new Recent<string, number>(recentMax);
@@ -43,10 +46,10 @@ export class States {
   #bytes = 0;
   #seen: Place | undefined;
 
-  constructor(log: EventLog, wait: (ms: number) => Promise<void>, bytesMax = 256 * 1024 * 1024) {
+  constructor(log: EventLog, wait: (ms: number) => Promise<void>, limits: Partial<Limits> = {}) {
     this.#log = log;
     this.#wait = wait;
-    this.#bytesMax = bytesMax;
+    this.#limits = { ...usual, ...limits };
   }
 
   async get(stream: AnyStream, key: string): Promise<Folded> {
@@ -126,7 +129,7 @@ export class States {
         commands: new Map(),
         bytes: 500,
       };
-      for (const recorded of await this.#log.read(name)) advance(folded, recorded);
+      for (const recorded of await this.#log.read(name)) advance(folded, recorded, this.#limits.commandsMax);
       // A store may answer a read from before what its log has shown already (a deposed leader of a cluster does).
       // Checked and kept in one turn: nothing that the follower applies can fall between.
       if (folded.revision >= (this.#revisions.get(name) ?? -1)) return this.#keep(folded);
@@ -139,7 +142,7 @@ export class States {
     this.#cache.set(folded.name, folded);
     this.#bytes += folded.bytes;
     for (const [name] of this.#cache) {
-      if (this.#bytes <= this.#bytesMax || name === folded.name) break;
+      if (this.#bytes <= this.#limits.bytesMax || name === folded.name) break;
       this.forget(name);
     }
     return folded;
@@ -152,13 +155,13 @@ export class States {
     if (!folded || placed.revision <= folded.revision) return;
     if (placed.revision > folded.revision + 1) return this.forget(placed.stream);
     const before = folded.bytes;
-    advance(folded, placed);
+    advance(folded, placed, this.#limits.commandsMax);
     this.#bytes += folded.bytes - before;
   }
 }
 
 /** One more entry of the stream. */
-function advance(folded: Folded, { entry, hash, data, position, text }: Recorded): void {
+function advance(folded: Folded, { entry, hash, data, position, text }: Recorded, commandsMax: number): void {
   const event = readEvent(entry.type, entry.sv, data);
   const { id, at, by, cmd, stream, rev } = entry;
   folded.state = folded.stream.evolve[event.type]!(folded.state, event.data as never, { id, at, by, cmd, stream, revision: rev, position });
