@@ -2,7 +2,6 @@
 import { membershipCommands } from "../../commands/membership.ts";
 import { votingCommands } from "../../commands/voting.ts";
 import type { Accepted } from "../../commands/answer.ts";
-import type { World } from "../../commands/world.ts";
 import { type Caller, system } from "../../domain/caller.ts";
 import type { EventLog, Placed } from "../../domain/log/event-log.ts";
 import { type Desk, desk, type DeskKeys, keysInMemory } from "../support/desk.ts";
@@ -22,16 +21,17 @@ export type Community = {
   readonly keys: DeskKeys;
   readonly members: readonly string[];
   /** One more process over the same store. */
-  another(more?: Partial<World>, wrap?: (log: EventLog) => EventLog): Promise<Desk>;
+  another(more?: DeskOptions, wrap?: (log: EventLog) => EventLog): Promise<Desk>;
   /** The whole log, in order. */
   entries(): Promise<readonly Placed[]>;
   close(): Promise<void>;
 };
 
+type DeskOptions = NonNullable<Parameters<typeof desk>[2]>;
 export type Founding = {
   readonly members?: number;
   readonly wrap?: (log: EventLog) => EventLog;
-  readonly more?: Partial<World> & { readonly keys?: DeskKeys };
+  readonly more?: DeskOptions;
 };
 
 /** Members 1 to n of `id(n)`; the first is admin. */
@@ -42,7 +42,7 @@ export async function community(store: Store, { members = 3, wrap = (log) => log
   const world = { origin: store.origin, facts: electorate, keys, ...more };
   const log = wrap(store.log);
   const desks: Desk[] = [];
-  const open = (on: EventLog, also: Partial<World> = {}) => {
+  const open = (on: EventLog, also: DeskOptions = {}) => {
     const opened = desk(on, commands, { ...world, ...also, keys });
     desks.push(opened);
     return opened;

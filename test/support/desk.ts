@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Exposed } from "../../commands/expose.ts";
 import { CommandHandler, type Request } from "../../commands/handle.ts";
+import type { Limits } from "../../commands/states.ts";
 import type { Facts, SubjectKey, SubjectKeys, World } from "../../commands/world.ts";
 import type { Caller } from "../../domain/caller.ts";
 import type { EventLog } from "../../domain/log/event-log.ts";
@@ -42,7 +43,11 @@ export type Desk = {
 };
 
 /** The write path over a log, as one process has it. Two desks over one log are two processes, but for the memory. */
-export function desk(log: EventLog, commands: readonly Exposed[], more: Partial<World> & { keys?: DeskKeys } = {}): Desk {
+export function desk(
+  log: EventLog,
+  commands: readonly Exposed[],
+  { limits, ...more }: Partial<World> & { keys?: DeskKeys; limits?: Partial<Limits> } = {},
+): Desk {
   const keys = more.keys ?? keysInMemory();
   const noFacts: Facts = () => Promise.reject(new Error("this desk knows no facts"));
   const world: World = {
@@ -56,7 +61,7 @@ export function desk(log: EventLog, commands: readonly Exposed[], more: Partial<
     ...more,
     keys,
   };
-  const handler = new CommandHandler(world, commands);
+  const handler = new CommandHandler(world, commands, limits);
   const closing = new AbortController();
   const following = handler.states.follow(undefined, closing.signal);
   const byName = new Map(commands.map((command) => [command.name, command]));
