@@ -1,9 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import type { JsonObject } from "../../domain/log/canonical-json.ts";
+import { verifyBundle, type Examine } from "../../domain/log/verify.ts";
+import { Examiner } from "../../ops/cli/examiner.ts";
 import { verifyPath, type VerifyOptions } from "../../ops/cli/verify-files.ts";
+import { verifyEd25519 } from "../../ops/crypto.ts";
+import { generateBundle, randomBelow } from "./generate-bundle.ts";
 import { vectors } from "./vectors.ts";
 
 const home = mkdtempSync(join(tmpdir(), "minutebook-verify-"));
@@ -34,6 +38,7 @@ test.each(vectors.bundles)("bundle: $why", async (bundle) => {
   expect(inWords.out).toContain(exit === 0 ? "All of it verifies." : "DOES NOT VERIFY: ");
   expect(inWords.out.includes("identity not checked: key taken from the bundle")).toBe(vkey === undefined);
   const inJson = await run(directory, { vkey, complete, json: true });
+  expect(await run(directory, { vkey, complete, json: true, threadFromBytes: 0 }), "on two threads").toEqual(inJson);
   const result = JSON.parse(inJson.out) as { exit: number; counts: JsonObject };
   expect([inJson.exit, result.exit]).toEqual([exit, exit]);
   if (counts) {
@@ -82,3 +87,57 @@ test("the first bad leaf, its stream and the reason stand in one line", async ()
   const { out } = await run(directoryOf(filesOf(bundle)));
   expect(out.trimEnd().split("\n").at(-1)).toBe("DOES NOT VERIFY: leaf 1 · stream s-1 · the data is not what the entry commits to");
 });
+
+test("a line that is too long is a finding, however long it is and wherever it stands", async () => {
+  const lines = whole["entries.jsonl"].split(/(?<=\n)/);
+  for (const length of [600_000, 3_000_000]) {
+    for (const text of ["a".repeat(length), `${lines[4]!.slice(0, -1)}${" ".repeat(length)}`, "ü".repeat(length / 2)]) {
+      for (const ending of ["\n", ""]) {
+        const changed = [...lines.slice(0, 4), `${text}${ending}`, ...(ending ? lines.slice(5) : [])].join("");
+        const directory = directoryOf({ ...whole, "entries.jsonl": changed });
+        for (const threadFromBytes of [0, Infinity]) {
+          const { exit, out } = await run(directory, { json: true, threadFromBytes });
+          expect(exit).toBe(3);
+          expect(JSON.parse(out)).toMatchObject({ problem: { leaf: 4, reason: "the line is longer than 524288 bytes" } });
+        }
+      }
+    }
+  }
+});
+
+describe("a bundle of many blocks", () => {
+  const entries = 3000;
+  const directory = join(home, "large");
+  const generated = generateBundle(directory, entries, 3);
+
+  test("two threads find what one finds", { timeout: 120_000 }, async () => {
+    const { vkey } = await generated;
+    const bytes = readFileSync(join(directory, "entries.jsonl"));
+    const key = { log: origin(vkey), vkey };
+    const random = randomBelow(3);
+    const [manifest, checkpoint] = ["manifest.json", "checkpoint"].map((name) => readFileSync(join(directory, name), "utf8"));
+    const examiner = new Examiner();
+    await examiner.ready(key);
+    let asked = 0;
+    for (let nth = 0; nth < 12; nth++) {
+      const changed = Uint8Array.from(bytes);
+      if (nth > 0) changed[random(bytes.length)]! ^= 1 << random(8);
+      const chunks = Array.from({ length: Math.ceil(bytes.length / 65_536) }, (_, at) => changed.subarray(at * 65_536, (at + 1) * 65_536));
+      const bundle = { manifest: manifest!, checkpoint: checkpoint!, entries: chunks };
+      const examine: Examine = (block, log) => {
+        const examined = examiner.examine(block, log);
+        if (examined instanceof Promise) asked++;
+        return examined;
+      };
+      const alone = await verifyBundle(bundle, { verify: verifyEd25519, vkey });
+      expect(await verifyBundle(bundle, { verify: verifyEd25519, vkey, examine })).toEqual(alone);
+      expect(alone.exit).toBe(nth === 0 ? 0 : 3);
+    }
+    expect(asked).toBeGreaterThan(12);
+    await examiner.close();
+  });
+});
+
+function origin(vkey: string): string {
+  return vkey.split("+")[0]!;
+}

@@ -1,0 +1,50 @@
+/** Examines a bundle's blocks on two threads: this one, and another as soon as it is there. */
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import { examineBlock, type Examined, type LogKey } from "../../domain/log/verify.ts";
+
+type Answer = { readonly resolve: (examined: readonly Examined[]) => void; readonly reject: (fault: unknown) => void };
+
+/** One block is examined while the next one is on its way. */
+const askedMax = 2;
+
+export class Examiner {
+  private worker: Worker | undefined;
+  private isReady = false;
+  private readonly asked: Answer[] = [];
+
+  /** What `verifyBundle` calls. A block that the other thread has no time for is examined at once. */
+  readonly examine = (block: Uint8Array, key: LogKey): readonly Examined[] | Promise<readonly Examined[]> => {
+    this.worker ??= this.begin(key);
+    if (!this.isReady || this.asked.length >= askedMax) return examineBlock(block, key);
+    const own = block.slice();
+    this.worker.postMessage(own, [own.buffer]);
+    const answer = new Promise<readonly Examined[]>((resolve, reject) => this.asked.push({ resolve, reject }));
+    // Whoever stops reading early no longer waits for it.
+    answer.catch(() => undefined);
+    return answer;
+  };
+
+  /** Resolves once the other thread takes blocks too. */
+  async ready(key: LogKey): Promise<void> {
+    this.worker ??= this.begin(key);
+    while (!this.isReady) await once(this.worker, "message");
+  }
+
+  async close(): Promise<void> {
+    await this.worker?.terminate();
+  }
+
+  private begin(key: LogKey): Worker {
+    const worker = new Worker(new URL("examine-thread.ts", import.meta.url), { workerData: { log: key.log, vkey: key.vkey } });
+    worker.on("message", (text: string) => {
+      if (this.isReady) this.asked.shift()!.resolve(JSON.parse(text) as readonly Examined[]);
+      this.isReady = true;
+    });
+    worker.on("error", (fault) => {
+      this.isReady = false;
+      for (const { reject } of this.asked.splice(0)) reject(fault);
+    });
+    return worker;
+  }
+}
