@@ -56,7 +56,7 @@ export function writeEntries(
   for (const { asked, at, events } of decided) {
     events.forEach((event, index) => {
       const id = eventId(asked.cmd, stream, index);
-      const data = { ...storedData(world, event, id, keys), ...(index === 0 && formatFields(world, asked, id, keys)) };
+      const data = { ...storedFields(world, event, id, keys), ...(index === 0 && formatFields(world, asked, id, keys)) };
       const salts = Object.fromEntries(Object.keys(data).map((field) => [field, b64u(world.random(16))]));
       const entry = {
         v: 1 as const,
@@ -88,7 +88,7 @@ function sealUnder({ cipher, origin, random }: Sealing, key: SubjectKey, id: str
 }
 
 /** Free text is normalised before it is sealed or hashed; what the person asked is hashed as it came (the log format, §1). */
-function storedData(world: Sealing, event: NewEvent, id: string, keys: ReadonlyMap<string, SubjectKey>): Record<string, Json> {
+function storedFields(world: Sealing, event: NewEvent, id: string, keys: ReadonlyMap<string, SubjectKey>): Record<string, Json> {
   const data = normalise(event.data as JsonObject) as Record<string, Json>;
   const stored: Record<string, Json> = { ...data };
   for (const [field, subject] of personalFields(event)) stored[field] = sealUnder(world, keys.get(subject)!, id, field, data[field]!);

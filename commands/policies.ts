@@ -1,10 +1,14 @@
-import type { StoredData } from "../event-schemas/declare.ts";
+import type { StoredFields } from "../event-schemas/declare.ts";
 import type { Catalogue, EventType } from "../event-schemas/catalogue.ts";
 import type { AnyStream } from "../domain/decider.ts";
 import type { Entry } from "../domain/log/entry.ts";
 
 /** One event as a policy is told it. */
-export type Caused<N extends EventType = EventType> = { readonly type: N; readonly data: StoredData<Catalogue, N>; readonly entry: Entry };
+export type Caused<N extends EventType = EventType> = {
+  readonly type: N;
+  readonly data: StoredFields<Catalogue, N>;
+  readonly entry: Entry;
+};
 
 type Followed = { readonly command: string; readonly input: Record<string, unknown> };
 

@@ -1,5 +1,5 @@
 import type { Static, TSchema } from "typebox";
-import type { Events, NewEvent, StoredData } from "../event-schemas/declare.ts";
+import type { Events, NewEvent, StoredFields } from "../event-schemas/declare.ts";
 import type { Position } from "./log/event-log.ts";
 
 /** What happened around an event's data. `position` is unknown while its append is under way. */
@@ -19,7 +19,7 @@ export type Stream<State, E extends Events> = {
   readonly events: E;
   readonly initial: State;
   /** One line an event; it never decides and never fails. */
-  readonly evolve: { readonly [N in keyof E & string]: (state: State, data: StoredData<E, N>, happened: Happened) => State };
+  readonly evolve: { readonly [N in keyof E & string]: (state: State, data: StoredFields<E, N>, happened: Happened) => State };
 };
 export type AnyStream = {
   readonly name: string;

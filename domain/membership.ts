@@ -1,6 +1,6 @@
 import { Type } from "typebox";
 import type { EventType } from "../event-schemas/catalogue.ts";
-import type { StoredData } from "../event-schemas/declare.ts";
+import type { StoredFields } from "../event-schemas/declare.ts";
 import { communityEvents, handleEvents, membershipEvents, personhoodEvents, roleEvents } from "../event-schemas/membership.ts";
 import { asked, type MemberId, type Timestamp, Uuid } from "../event-schemas/values.ts";
 import { type Audience, type Role, roles as roleNames } from "./caller.ts";
@@ -80,7 +80,7 @@ export const membership: Stream<MembershipState, typeof membershipEvents> = {
   },
 };
 
-export type Grant = Omit<StoredData<typeof roleEvents, "RoleGranted">, "grantedBy">;
+export type Grant = Omit<StoredFields<typeof roleEvents, "RoleGranted">, "grantedBy">;
 export type RolesState = {
   /** At most one for each member, role and scope: the latest. Those whose time is over stay until something takes their place. */
   readonly grants: readonly Grant[];

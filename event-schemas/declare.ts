@@ -43,7 +43,7 @@ export type NewEvent<Type extends string = string> = {
 export type Events<D extends Declarations = any> = {
   readonly [N in keyof D & string]: ((data: GivenTo<D[N]>) => NewEvent<N>) & { readonly declaration: D[N] };
 };
-export type StoredData<E extends Events, N extends keyof E> = E[N] extends { readonly declaration: infer D extends Declaration }
+export type StoredFields<E extends Events, N extends keyof E> = E[N] extends { readonly declaration: infer D extends Declaration }
   ? StoredOf<D>
   : never;
 

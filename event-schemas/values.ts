@@ -33,7 +33,11 @@ export const Slug = asZod(words.Slug);
 export const Digest = asZod(words.Digest);
 export const Actor = asZod(words.Actor);
 export const text = (lengthMin: number, lengthMax: number) =>
-  z.string().refine((value) => isText(value, lengthMin, lengthMax), `not a text of ${lengthMin} to ${lengthMax} characters`);
+  z
+    .string()
+    .refine((value) => isText(value, lengthMin, lengthMax), `not a text of ${lengthMin} to ${lengthMax} characters`)
+    // JSON Schema counts code points too.
+    .meta({ minLength: lengthMin, maxLength: lengthMax });
 export const Title = text(1, 200);
 export const BodyText = text(0, 10_000);
 export const Count = z.int().min(0);

@@ -1,4 +1,4 @@
-import type { StoredData } from "../event-schemas/declare.ts";
+import type { StoredFields } from "../event-schemas/declare.ts";
 import type { Catalogue, EventType } from "../event-schemas/catalogue.ts";
 import type { Entry } from "../domain/log/entry.ts";
 import type { Json } from "../domain/log/canonical-json.ts";
@@ -64,7 +64,7 @@ export const remove = (table: string, key: Row): Change => ({ table, key, to: ()
 /** One event as a handler is given it: upcast, with its entry, its leaf index and its position. */
 export type Told<N extends EventType = EventType> = {
   readonly type: N;
-  readonly data: StoredData<Catalogue, N>;
+  readonly data: StoredFields<Catalogue, N>;
   readonly entry: Entry;
   readonly leafIndex: number;
   readonly position: string;

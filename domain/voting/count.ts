@@ -1,4 +1,4 @@
-import type { StoredData } from "../../event-schemas/declare.ts";
+import type { StoredFields } from "../../event-schemas/declare.ts";
 import type { Ruleset, tallyEvents } from "../../event-schemas/voting.ts";
 import { canonical } from "../log/canonical-json.ts";
 import { b64u, sha256 } from "../log/hash.ts";
@@ -23,7 +23,7 @@ export type TallyInputs = {
   readonly delegations: readonly (readonly [from: string, to: string])[];
 };
 
-export type Tallied = StoredData<typeof tallyEvents, "TallyComputed">;
+export type Tallied = StoredFields<typeof tallyEvents, "TallyComputed">;
 type ChoiceCount = Tallied["counts"][number];
 type Figures = Pick<Tallied, "counts" | "forWeight" | "againstWeight" | "abstainWeight" | "unrepresentedWeight" | "quorumCounted">;
 

@@ -1,4 +1,4 @@
-import type { StoredData } from "../../event-schemas/declare.ts";
+import type { StoredFields } from "../../event-schemas/declare.ts";
 import type { Timestamp } from "../../event-schemas/values.ts";
 import { type Effect, proposalEvents, type Ruleset } from "../../event-schemas/voting.ts";
 import type { Happened, Stream } from "../decider.ts";
@@ -44,7 +44,7 @@ export type ProposalState =
   | ({ readonly status: "closed" } & Shut)
   | ({ readonly status: "adopted" | "rejected" } & Decided);
 
-type Stored<N extends keyof typeof proposalEvents> = StoredData<typeof proposalEvents, N>;
+type Stored<N extends keyof typeof proposalEvents> = StoredFields<typeof proposalEvents, N>;
 
 const contentIn = ({ title, body, ruleset, effects, tags, contentHash }: Stored<"ProposalAmended">): Content => ({
   title,

@@ -1,6 +1,6 @@
 /** Proposals from draft to execution, and every ballot on them. */
 import { canonical, type JsonObject } from "../../domain/log/canonical-json.ts";
-import type { StoredData } from "../../event-schemas/declare.ts";
+import type { StoredFields } from "../../event-schemas/declare.ts";
 import type { proposalEvents } from "../../event-schemas/voting.ts";
 import { add, change, put, remove, type Cell, type Projection, type Row, type Told } from "../projection.ts";
 import { takenBack, voted } from "./ballots.ts";
@@ -193,7 +193,7 @@ const step = ({ data, entry, leafIndex, type }: OfProposal) =>
 
 const motion = ({ memberId, role }: { memberId: string; role: string }): Row => ({ member_id: memberId, role });
 
-const content = ({ title, body, ruleset, effects, tags, contentHash }: StoredData<typeof proposalEvents, "ProposalAmended">) => ({
+const content = ({ title, body, ruleset, effects, tags, contentHash }: StoredFields<typeof proposalEvents, "ProposalAmended">) => ({
   title,
   body: body ?? null,
   ruleset: canonical(ruleset),

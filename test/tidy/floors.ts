@@ -20,6 +20,7 @@ export const floors: Readonly<Record<string, { readonly below: readonly string[]
       "@pothos/plugin-relay",
       "dataloader",
       "@apollo/subgraph",
+      "@scalar/fastify-api-reference",
       "type fastify",
     ],
   },
@@ -93,4 +94,6 @@ export const flatFolders: readonly string[] = [
 
 export const bannedFolders: readonly string[] = ["utils", "common", "shared", "helpers", "services", "managers"];
 export const bannedFiles: readonly string[] = [...bannedFolders, "types", "index"];
+/** Names that a standard gives: Relay calls it so. */
+export const standardNames: ReadonlySet<string> = new Set(["PageInfo"]);
 export const bannedLastWords: readonly string[] = ["manager", "service", "helper", "util", "impl", "base", "data", "info", "processor"];

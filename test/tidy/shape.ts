@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { bannedFiles, bannedFolders, bannedLastWords, flatFolders, limits, onlyJavaScript, topLevel } from "./floors.ts";
+import { bannedFiles, bannedFolders, bannedLastWords, flatFolders, limits, onlyJavaScript, standardNames, topLevel } from "./floors.ts";
 import { faultAt, isIdentifier, lineOf, walk, type Fault, type Node, type Source } from "./syntax.ts";
 
 export const isCode = (path: string): boolean => /\.([cm]?[jt]s|[jt]sx)$/.test(path);
@@ -62,7 +62,7 @@ export function nameFaults(source: Source): Fault[] {
     const words = wordsOf(id.name);
     const isType = node.type.startsWith("TS") || node.type === "ClassDeclaration";
     // A word alone is what the thing is (`data`, as the log format calls it); behind another it is padding, and as a type it says nothing.
-    if ((words.length > 1 || isType) && bannedLastWords.includes(words.at(-1)!))
+    if ((words.length > 1 || isType) && bannedLastWords.includes(words.at(-1)!) && !standardNames.has(id.name))
       faults.push(faultAt(source, id, `the name ${id.name} ends in "${words.at(-1)}"`));
     if (isType && /^I[A-Z][a-z]/.test(id.name)) faults.push(faultAt(source, id, `the name ${id.name} has an I in front`));
   });
