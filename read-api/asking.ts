@@ -10,6 +10,7 @@ import type { Timestamp } from "../event-schemas/values.ts";
 import type { Query } from "../projections/database.ts";
 import type { ReadDeps, SealedCell } from "./deps.ts";
 import { failure, refuse } from "./failure.ts";
+import type { LiveUpdates } from "./live.ts";
 import { keepingsOf, viewersOf } from "./viewer.ts";
 
 /** Which rows are asked for: those that stand now, or stood after the first `size` entries of the log; and what time it was then. */
@@ -34,9 +35,12 @@ export type Asking = {
   /** The row of this id at a moment; all ids that are asked for together are looked up together. */
   readonly find: <R>(lookup: Lookup<R>, id: string, moment: Moment) => Promise<R | undefined>;
   readonly moments: Map<string, Promise<Moment>>;
+  readonly live: LiveUpdates;
 };
 
-export function asking(deps: ReadDeps, request: FastifyRequest, caller: Caller, signal: AbortSignal): Asking {
+type Around = { readonly request: FastifyRequest; readonly live: LiveUpdates; readonly signal: AbortSignal };
+
+export function asking(deps: ReadDeps, caller: Caller, { request, live, signal }: Around): Asking {
   const query: Query = (text, values) => {
     if (signal.aborted) throw refuse("DEADLINE_PASSED", "The query took longer than the limit");
     return deps.database.query(text, values);
@@ -65,6 +69,7 @@ export function asking(deps: ReadDeps, request: FastifyRequest, caller: Caller, 
     open: async (cell) => (await opened.load(cell)) ?? null,
     find: (lookup, id, moment) => loaderOf(lookup, moment).load(id),
     moments: new Map(),
+    live,
   };
 }
 

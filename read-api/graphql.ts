@@ -5,17 +5,19 @@ import { createYoga, type Plugin } from "graphql-yoga";
 import { asking, type Asking, reached } from "./asking.ts";
 import type { ReadDeps } from "./deps.ts";
 import { coded, failure, masked, refuse } from "./failure.ts";
+import { LiveUpdates } from "./live.ts";
 import { limits, measured } from "./limits.ts";
+import { sendGraphiql } from "./pages/tools.ts";
 import { schema } from "./schema.ts";
 
 const path = "/graphql";
 const waitMs = 5_000;
 
 /** A token that is not valid is never taken for a guest. */
-async function contextOf(deps: ReadDeps, request: FastifyRequest): Promise<Asking> {
+async function contextOf(deps: ReadDeps, live: LiveUpdates, request: FastifyRequest): Promise<Asking> {
   const caller = await deps.identify(request);
   if ("status" in caller) throw failure(caller);
-  return asking(deps, request, caller, deps.deadline(waitMs + limits.deadlineMs));
+  return asking(deps, caller, { request, live, signal: deps.deadline(2 * waitMs + limits.deadlineMs) });
 }
 
 const limiting = (deps: ReadDeps): Plugin<Asking> => ({
@@ -34,13 +36,14 @@ const limiting = (deps: ReadDeps): Plugin<Asking> => ({
     ({ result, setResult }) =>
       setResult(result.map((error) => coded(error as GraphQLError))),
   async onExecute({ args, setResultAndStopExecution, executeFn, setExecuteFn }) {
-    const refusal = await whyNot(deps, args, args.contextValue);
+    const measure = measureOf(args);
+    const refusal = await whyNot(deps, measure, args.contextValue);
     if (refusal) return setResultAndStopExecution({ errors: [refusal] });
-    const signal = deps.deadline(limits.deadlineMs);
+    const signal = deps.deadline(limits.deadlineMs + ("waits" in measure && measure.waits ? waitMs : 0));
     setExecuteFn(((given: Parameters<typeof executeFn>[0]) => inTime(executeFn(given), signal)) as typeof executeFn);
   },
   async onSubscribe({ args, setResultAndStopExecution }) {
-    const refusal = await whyNot(deps, args, args.contextValue);
+    const refusal = await whyNot(deps, measureOf(args), args.contextValue);
     if (refusal) setResultAndStopExecution({ errors: [refusal] });
   },
 });
@@ -51,9 +54,10 @@ type Args = {
   readonly variableValues?: Readonly<Record<string, unknown>> | null | undefined;
 };
 
+const measureOf = ({ document, operationName, variableValues: variables }: Args) => measured({ schema, document, operationName, variables });
+
 /** A query over a limit, or rows that have not got as far as the caller has seen. */
-async function whyNot(deps: ReadDeps, { document, operationName, variableValues: variables }: Args, { header }: Asking) {
-  const measure = measured({ schema, document, operationName, variables });
+async function whyNot(deps: ReadDeps, measure: ReturnType<typeof measured>, { header }: Asking) {
   if ("over" in measure) return measure.over;
   const asked = header("x-read-position");
   if (asked === undefined) return undefined;
@@ -76,11 +80,14 @@ async function inTime(work: unknown, signal: AbortSignal): Promise<unknown> {
   }
 }
 
-export function graphqlRoute(app: FastifyInstance, deps: ReadDeps): void {
+/** `liveMax`: how many of the latest events are kept for those who listen. */
+export function graphqlRoute(app: FastifyInstance, deps: ReadDeps, liveMax?: number): void {
+  const live = new LiveUpdates(deps, liveMax);
+  app.addHook("preClose", async () => live.close());
   const yoga = createYoga<{ asked: FastifyRequest }, Asking>({
     schema,
     graphqlEndpoint: path,
-    context: ({ asked }) => contextOf(deps, asked),
+    context: ({ asked }) => contextOf(deps, live, asked),
     plugins: [limiting(deps)],
     maskedErrors: {
       maskError: (thrown) => {
@@ -104,6 +111,7 @@ export function graphqlRoute(app: FastifyInstance, deps: ReadDeps): void {
     bodyLimit: limits.bodyBytes,
     schema: { hide: true },
     handler: async (request, reply) => {
+      if (request.method === "GET" && request.headers.accept?.includes("text/html")) return sendGraphiql(reply);
       const { status, headers, body } = await yoga.handleNodeRequestAndResponse(request, reply, { asked: request });
       headers.forEach((value, name) => reply.header(name, value));
       return reply.code(status).send(body);

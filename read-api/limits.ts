@@ -31,15 +31,18 @@ type Measure = {
   readonly aliases: number;
   readonly fields: number;
   readonly rows: ReadonlySet<string>;
+  /** Something is asked for as of the past, which may have to be waited for. */
+  readonly waits: boolean;
 };
 
-const nothing: Measure = { cost: 0, depth: 0, aliases: 0, fields: 0, rows: new Set() };
+const nothing: Measure = { cost: 0, depth: 0, aliases: 0, fields: 0, rows: new Set(), waits: false };
 const both = (a: Measure, b: Measure): Measure => ({
   cost: a.cost + b.cost,
   depth: Math.max(a.depth, b.depth),
   aliases: a.aliases + b.aliases,
   fields: a.fields + b.fields,
   rows: a.rows.union(b.rows),
+  waits: a.waits || b.waits,
 });
 
 type Asked = {
@@ -50,13 +53,13 @@ type Asked = {
 };
 
 /** The projections that a query's rows come from; or the limit that it breaks. */
-export function measured(asked: Asked): { readonly rows: readonly string[] } | { readonly over: GraphQLError } {
+export function measured(asked: Asked): { readonly rows: readonly string[]; readonly waits: boolean } | { readonly over: GraphQLError } {
   const operation = operationOf(asked);
   const root = operation && asked.schema.getRootType(operation.operation);
-  if (!operation || !root) return { rows: [] };
+  if (!operation || !root) return { rows: [], waits: false };
   const measure = measureOf(asked, operation.selectionSet, root);
   const over = overLimit(measure);
-  return over ? { over } : { rows: [...measure.rows].sort() };
+  return over ? { over } : { rows: [...measure.rows].sort(), waits: measure.waits };
 }
 
 const operationOf = ({ document, operationName }: Asked) =>
@@ -121,10 +124,9 @@ function measureField(measuring: Measuring, node: FieldNode, on: GraphQLNamedTyp
   const own = Number(field.extensions["cost"] ?? (isLeafType(type) ? 0 : 1));
   const inner = node.selectionSet ? measureSelection(measuring, node.selectionSet, type) : nothing;
   const size = pageSize(measuring, node, field);
-  return withRows(
-    { cost: own + size * inner.cost, depth: 1 + inner.depth, aliases: aliases + inner.aliases, fields: 1, rows: inner.rows },
-    type,
-  );
+  const waits = inner.waits || (node.arguments ?? []).some(({ name }) => name.value === "asOf");
+  const { depth, rows } = inner;
+  return withRows({ cost: own + size * inner.cost, depth: 1 + depth, aliases: aliases + inner.aliases, fields: 1, rows, waits }, type);
 }
 
 const withRows = (measure: Measure, { extensions }: GraphQLNamedType): Measure =>
