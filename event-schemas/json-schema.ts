@@ -40,7 +40,9 @@ export function storedSchema(type: string, version: number): JsonSchema | undefi
 }
 
 const requiredOf = (fields: Fields) =>
-  Object.entries(fields).flatMap(([name, field]) => ((isPersonal(field) ? field.personal : field).safeParse(undefined).success ? [] : [name]));
+  Object.entries(fields).flatMap(([name, field]) =>
+    (isPersonal(field) ? field.personal : field).safeParse(undefined).success ? [] : [name],
+  );
 
 function fieldSchema(field: z.ZodType | Personal): JsonSchema {
   if (!isPersonal(field)) return plainSchema(field);

@@ -19,7 +19,8 @@ export const refuse = (code: keyof typeof problems, detail: string, figures?: Pr
 /** What the caller is told of an error that a resolver threw, and whether that hides one of ours. */
 export function masked(thrown: unknown): { readonly error: GraphQLError; readonly hides?: unknown } {
   const cause = thrown instanceof GraphQLError ? thrown.originalError : undefined;
-  if (thrown instanceof GraphQLError && (cause === undefined || cause === null || cause instanceof GraphQLError)) return { error: coded(thrown) };
+  if (thrown instanceof GraphQLError && (cause === undefined || cause === null || cause instanceof GraphQLError))
+    return { error: coded(thrown) };
   const why = cause ?? thrown;
   const said =
     why instanceof Unavailable

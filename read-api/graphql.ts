@@ -54,7 +54,8 @@ type Args = {
   readonly variableValues?: Readonly<Record<string, unknown>> | null | undefined;
 };
 
-const measureOf = ({ document, operationName, variableValues: variables }: Args) => measured({ schema, document, operationName, variables });
+const measureOf = ({ document, operationName, variableValues: variables }: Args) =>
+  measured({ schema, document, operationName, variables });
 
 /** A query over a limit, or rows that have not got as far as the caller has seen. */
 async function whyNot(deps: ReadDeps, measure: ReturnType<typeof measured>, { header }: Asking) {

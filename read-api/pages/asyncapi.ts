@@ -6,13 +6,20 @@ export function asyncApi({ origin }: Pick<ReadDeps, "origin">): object {
   const messages = Object.fromEntries(
     eventTypes.map((type) => {
       const data = storedSchema(type, versionsOf(type).at(-1)!)!;
-      return [type, { name: type, title: type, summary: data["description"], contentType: "application/json", payload: change(type, data) }];
+      return [
+        type,
+        { name: type, title: type, summary: data["description"], contentType: "application/json", payload: change(type, data) },
+      ];
     }),
   );
   const reference = (type: string) => ({ $ref: `#/channels/changes/messages/${type}` });
   return {
     asyncapi: "3.0.0",
-    info: { title: "Minutebook: live updates", version: "1", description: `Every event of ${origin}, as the listener may see it when it is sent.` },
+    info: {
+      title: "Minutebook: live updates",
+      version: "1",
+      description: `Every event of ${origin}, as the listener may see it when it is sent.`,
+    },
     defaultContentType: "application/json",
     channels: {
       changes: {

@@ -100,7 +100,7 @@ async function recounted(asking: Asking, proposalId: string): Promise<Recounted 
   const inputs = inputsOf(state, proposalId, facts);
   if (!inputs) return null;
   const shown = new Map<string, string>();
-  for (let after: number | undefined; ; ) {
+  for (let after: number | undefined; ;) {
     const page = await rows.ballots(asking, { first: 10_000, ...(after !== undefined && { after }) }, { proposalId });
     for (const { member_id, choice } of page.rows) shown.set(member_id, choice!);
     if (!page.more) break;

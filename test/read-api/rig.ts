@@ -3,6 +3,7 @@ import pino from "pino";
 import type { FastifyInstance } from "fastify";
 import { guest, type Caller, system } from "../../domain/caller.ts";
 import { problem } from "../../domain/problem.ts";
+import { commandRoutes } from "../../commands/http.ts";
 import type { Accepted } from "../../commands/answer.ts";
 import { realAmbient } from "../../ops/ambient.ts";
 import { commands, policies } from "../../ops/commands.ts";
@@ -17,7 +18,7 @@ import { projections } from "../../ops/projections.ts";
 import { rowsAt } from "../../ops/instance/rows.ts";
 import type { EventLog } from "../../domain/log/event-log.ts";
 import type { ReadDeps } from "../../read-api/deps.ts";
-import { readRoutes } from "../../read-api/routes.ts";
+import { type ReadOptions, readRoutes } from "../../read-api/routes.ts";
 import type { Database } from "../../projections/database.ts";
 import { desk, keysInMemory, member } from "../support/desk.ts";
 import { rowsDatabase } from "../projections/rows-database.ts";
@@ -25,7 +26,12 @@ import { rowsDatabase } from "../projections/rows-database.ts";
 export const origin = "test.example/log";
 const seed = new Uint8Array(32).fill(3);
 
-export type Answered = { readonly status: number; readonly data: any; readonly errors: readonly any[] | undefined; readonly headers: Headers };
+export type Answered = {
+  readonly status: number;
+  readonly data: any;
+  readonly errors: readonly any[] | undefined;
+  readonly headers: Headers;
+};
 
 export type Rig = {
   readonly app: FastifyInstance;
@@ -52,7 +58,7 @@ const identify: ReadDeps["identify"] = async ({ headers: { authorization } }) =>
   return id === undefined ? problem("UNAUTHENTICATED", "The token was refused") : member(id);
 };
 
-export async function openRig(more: Partial<ReadDeps> = {}): Promise<Rig> {
+export async function openRig(more: Partial<ReadDeps> = {}, options: ReadOptions = {}): Promise<Rig> {
   const closers: (() => Promise<unknown> | void)[] = [];
   const stopping = new AbortController();
   const rig = { clock: "2030-01-01T12:00:00.000Z" } as { -readonly [N in keyof Rig]: Rig[N] };
@@ -69,7 +75,15 @@ export async function openRig(more: Partial<ReadDeps> = {}): Promise<Rig> {
   const write = desk(log, commands, { ...ambient, keys, facts: factsOf(box, projector) });
   closers.push(() => write.close());
   const running = runPolicies(
-    { log, handler: write.handler, commands, policies, follower: { load: async () => undefined, save: async () => {} }, wait: ambient.wait, logger },
+    {
+      log,
+      handler: write.handler,
+      commands,
+      policies,
+      follower: { load: async () => undefined, save: async () => {} },
+      wait: ambient.wait,
+      logger,
+    },
     stopping.signal,
   );
   closers.push(() => (stopping.abort(), running));
@@ -89,13 +103,25 @@ export async function openRig(more: Partial<ReadDeps> = {}): Promise<Rig> {
     identity: { identify: identify as never },
   };
   const deps = { ...readDepsOf(readable, { broke: (why) => broken.push(why), checkpoint: async () => undefined }), ...more };
-  const app = await httpServer(logger, (why) => broken.push(why), (scope) => readRoutes(scope, deps));
+  const app = await httpServer(
+    logger,
+    (why) => broken.push(why),
+    async (scope) => {
+      await scope.register(async (inner) =>
+        commandRoutes(inner, { commands, handler: write.handler, identify, random: realAmbient.random }),
+      );
+      await readRoutes(scope, deps, options);
+    },
+  );
   await app.listen({ host: "127.0.0.1", port: 0 });
   closers.push(() => app.close());
   const url = `http://127.0.0.1:${(app.server.address() as { port: number }).port}`;
   const settled = async () => {
     const head = await log.head();
-    await projector.waitFor(projections.map(({ name }) => name), head!.size!);
+    await projector.waitFor(
+      projections.map(({ name }) => name),
+      head!.size!,
+    );
   };
   Object.assign(rig, { app, url, log, database: rows.database, projector, keys, broken, settled });
   rig.must = async (by, command, input) => {

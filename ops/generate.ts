@@ -1,0 +1,118 @@
+/** `npm run generate`: writes every file that follows from the code and is reviewed as a contract. */
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import pino from "pino";
+import { commandRoutes } from "../commands/http.ts";
+import { declarationOf } from "../event-schemas/catalogue.ts";
+import { isPersonal } from "../event-schemas/declare.ts";
+import { eventTypes, storedSchema, versionsOf } from "../event-schemas/json-schema.ts";
+import { schemaText } from "../read-api/schema.ts";
+import { commands } from "./commands.ts";
+import { httpServer } from "./http/server.ts";
+
+const catalogueFolder = "event-schemas/catalogue";
+export const publishedPath = `${catalogueFolder}/published.json`;
+
+export type Published = { readonly name: string; readonly version: number; readonly sha256: string };
+
+const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
+const hashOf = (text: string) => createHash("sha256").update(text).digest("hex");
+
+/** Each version of each event as a file of its own. */
+const schemaFiles = () =>
+  eventTypes.flatMap((name) =>
+    versionsOf(name).map((version) => {
+      const text = json(storedSchema(name, version));
+      return { path: `${catalogueFolder}/${name}.v${version}.json`, text, published: { name, version, sha256: hashOf(text) } };
+    }),
+  );
+
+/** What was published before, and what is new. Throws where a published version is no longer what it was, or is gone. */
+export function grown(before: readonly Published[], now: readonly Published[]): readonly Published[] {
+  const named = ({ name, version }: Published) => `${name} version ${version}`;
+  const current = new Map(now.map((each) => [named(each), each]));
+  for (const each of before) {
+    const known = current.get(named(each));
+    if (known?.sha256 !== each.sha256)
+      throw new Error(`${named(each)} was published and ${known ? "has changed" : "is gone"}: what is stored would be read differently`);
+  }
+  const old = new Set(before.map(named));
+  return [...before, ...now.filter((each) => !old.has(named(each)))];
+}
+
+function eventsPage(): string {
+  const sections = eventTypes.map((name) => {
+    const { version, summary, fields } = declarationOf(name)!;
+    const rows = Object.entries(fields).map(([field, declared]) => {
+      const personal = isPersonal(declared);
+      const optional = (personal ? declared.personal : declared).safeParse(undefined).success;
+      return `| \`${field}\`${optional ? "?" : ""} | ${personal ? `personal, under the key of \`${declared.subject}\`` : "public"} |`;
+    });
+    const schemas = versionsOf(name).map((each) => `[version ${each}](../${catalogueFolder}/${name}.v${each}.json)`);
+    return [
+      `## ${name}`,
+      "",
+      `${summary} Today's version is ${version}: ${schemas.join(", ")}.`,
+      "",
+      "| field | seen |",
+      "|---|---|",
+      ...rows,
+    ].join("\n");
+  });
+  const about =
+    "Written by `npm run generate` from the declarations in `event-schemas/`. A field with `?` may be absent; a personal field is stored sealed.";
+  return ["# The events", "", about, "", sections.join("\n\n"), ""].join("\n");
+}
+
+async function openApi(): Promise<object> {
+  const never = () => Promise.reject(new Error("nothing is asked while files are written"));
+  const app = await httpServer(
+    pino({ level: "silent" }),
+    () => {},
+    (scope) => commandRoutes(scope, { commands, handler: { handle: never }, identify: never, random: (length) => new Uint8Array(length) }),
+  );
+  const document = (app as unknown as { swagger(): object }).swagger();
+  await app.close();
+  return document;
+}
+
+/** Path → text of every generated file, given the texts that are there. */
+export async function generated(read: (path: string) => string | undefined): Promise<ReadonlyMap<string, string>> {
+  const files = schemaFiles();
+  const before = JSON.parse(read(publishedPath) ?? "[]") as Published[];
+  return new Map([
+    ["read-api/schema.graphql", schemaText],
+    ...files.map(({ path, text }) => [path, text] as const),
+    [
+      publishedPath,
+      json(
+        grown(
+          before,
+          files.map(({ published }) => published),
+        ),
+      ),
+    ],
+    ["docs/events.md", eventsPage()],
+    ["docs/openapi.json", json(await openApi())],
+  ]);
+}
+
+/** Reads a file of this checkout; undefined where there is none. */
+export function readHere(path: string): string | undefined {
+  try {
+    return readFileSync(join(import.meta.dirname, "..", path), "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+if (import.meta.main)
+  for (const [path, text] of await generated(readHere)) {
+    if (readHere(path) === text) continue;
+    const file = join(import.meta.dirname, "..", path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+    console.log(`wrote ${path}`);
+  }
