@@ -105,7 +105,7 @@ export async function openInstance(config: Config, options: OpenOptions): Promis
       commands,
     );
     const tasks = startTasks(
-      { ...options, roles, config, ambient, log, origin, database, handler, seed: signingSeed, attached },
+      { ...options, roles, config, ambient, log, origin, database, vault, handler, seed: signingSeed, attached },
       stopping.signal,
     );
     closers.push(async () => {
@@ -137,13 +137,14 @@ type Tasks = OpenOptions & {
   readonly origin: string;
   readonly database: ReadDatabase;
   readonly handler: CommandHandler;
+  readonly vault: ReadDatabase;
   readonly seed: Uint8Array | undefined;
   readonly attached: Attached;
 };
 
 /** The processes of this machine's own that follow the log until they are told to stop. One that cannot go on stops them all, loudly. */
 async function startTasks(tasks: Tasks, signal: AbortSignal): Promise<void> {
-  const { roles, log, handler, database, logger, ambient, seed, config, origin, attached } = tasks;
+  const { roles, log, handler, database, vault, logger, ambient, seed, config, origin, attached } = tasks;
   // The tree has counted the log up to here; states are read when they are first asked for, so nothing below is needed.
   const { live: tree } = await checkpointsOf(database.query, logTree.name);
   const running = [handler.states.follow(tree && placeOf(tree), signal)];
@@ -154,7 +155,10 @@ async function startTasks(tasks: Tasks, signal: AbortSignal): Promise<void> {
   if (roles.includes("timers")) running.push(runTimers({ database, handler, commands, logger, ambient }, signal));
   if (roles.includes("signer"))
     running.push(
-      runSigner({ log, database, home: config.home, seed: seed!, origin, ambient, logger, connection: attached.connections.app }, signal),
+      runSigner(
+        { log, database, home: config.home, seed: seed!, origin, ambient, logger, vault, connection: attached.connections.app },
+        signal,
+      ),
     );
   await Promise.all(running.map((task) => task.catch((error: Error) => signal.aborted || tasks.broke(error))));
 }

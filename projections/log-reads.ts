@@ -79,6 +79,21 @@ export function nodesOf(reading: Reading): NodeAt {
   };
 }
 
+/** The right edge of the tree as it was at a size that it has reached: the maximal perfect subtrees of its leaves, left to right. */
+export async function frontierAt(reading: Reading, size: number): Promise<Frontier> {
+  const node = nodesOf(reading);
+  const hashes: Uint8Array[] = [];
+  let from = 0;
+  // Division: sizes go beyond 32 bits.
+  for (let level = Math.floor(Math.log2(Math.max(size, 1))); level >= 0; level--) {
+    const width = 2 ** level;
+    if (from + width > size) continue;
+    hashes.push(await node(level, from / width));
+    from += width;
+  }
+  return { size, hashes };
+}
+
 function perfectRoot(hashes: readonly Uint8Array[]): Uint8Array {
   if (hashes.length === 1) return hashes[0]!;
   const middle = hashes.length / 2;

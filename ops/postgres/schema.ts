@@ -40,6 +40,15 @@ export const migrations: readonly Migration[] = [
     id: "005-followers",
     sql: "create table rows.follower (name text primary key, position text not null, size bigint not null)",
   },
+  {
+    // Every checkpoint that was published, for good: a partial tile is served for each of these sizes.
+    id: "006-checkpoints",
+    sql: `
+      create table log.checkpoint (size bigint primary key check (size > 0), note text not null);
+      create trigger checkpoint_only_grows before update or delete or truncate on log.checkpoint
+        for each statement execute function log.refuse_change();
+      alter table log.checkpoint enable always trigger checkpoint_only_grows;`,
+  },
 ];
 
 /**

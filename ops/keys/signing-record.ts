@@ -1,0 +1,117 @@
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import { b64, fromB64 } from "../../domain/log/hash.ts";
+import { type Frontier, frontierRoot } from "../../domain/log/merkle.ts";
+
+/** What was signed last: the tree's right edge at that size, and the position of its last leaf. */
+export type Signed = { readonly frontier: Frontier; readonly position: string };
+
+type Line = {
+  readonly origin: string;
+  readonly size: number;
+  readonly root: string;
+  readonly position: string;
+  readonly edge: readonly string[];
+};
+
+/** A record that cannot be read, or is another log's: nothing may be signed on it. */
+export class BadRecord extends Error {}
+
+export type SigningRecord = {
+  /** What was signed last; undefined where nothing ever was. */
+  readonly last: Signed | undefined;
+  /** Durable when it returns. */
+  append(signed: Signed): void;
+  close(): void;
+};
+
+const tailBytes = 64 * 1024;
+
+/**
+ * The record of one log's signer: a file that only grows, one line a signature, outside the database.
+ * A line that a crash tore is the last, and its signature does not exist: a line is durable before it is signed.
+ * Trap: this file must never be put back from a backup; an older one would allow a second history to be signed.
+ */
+export function openSigningRecord(home: string, origin: string): SigningRecord {
+  const folder = join(home, "signer");
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const file = openSync(join(folder, "record"), "a+", 0o600);
+  const text = readTail(file);
+  // What stands behind the last line end was torn; the next line must not run into it.
+  let before = text === "" || text.endsWith("\n") ? "" : "\n";
+  const whole = text.slice(0, text.lastIndexOf("\n") + 1).trimEnd();
+  return {
+    last: whole === "" ? undefined : signedOf(whole.slice(whole.lastIndexOf("\n") + 1), origin),
+    append({ frontier, position }) {
+      const line: Line = { origin, size: frontier.size, root: b64(frontierRoot(frontier)), position, edge: frontier.hashes.map(b64) };
+      writeSync(file, `${before}${JSON.stringify(line)}\n`);
+      fsyncSync(file);
+      // The first line's file has to be durable by name too.
+      if (text === "" && before === "") syncFolder(folder);
+      before = "";
+    },
+    close: () => closeSync(file),
+  };
+}
+
+function readTail(file: number): string {
+  const { size } = fstatSync(file);
+  const bytes = Buffer.alloc(Math.min(size, tailBytes));
+  readSync(file, bytes, 0, bytes.length, size - bytes.length);
+  return bytes.toString("utf8");
+}
+
+function signedOf(text: string, origin: string): Signed {
+  const line = readLine(text);
+  if (line.origin !== origin) throw new BadRecord(`the signer's record is of the log ${line.origin}`);
+  const frontier = { size: line.size, hashes: line.edge.map((hash) => fromB64(hash) ?? new Uint8Array()) };
+  if (b64(frontierRoot(frontier)) !== line.root)
+    throw new BadRecord(`the signer's record of size ${line.size} does not fold into its own root`);
+  return { frontier, position: line.position };
+}
+
+function readLine(text: string): Line {
+  try {
+    return JSON.parse(text) as Line;
+  } catch {
+    throw new BadRecord("the last line of the signer's record is not what a signer writes");
+  }
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(path, "r");
+  fsyncSync(folder);
+  closeSync(folder);
+}
+
+/** What the signer is doing, for `doctor` and for whoever asks whether the instance is ready. */
+export type SignerStatus = {
+  readonly status: "signing" | "standby" | "waiting" | "refused";
+  readonly reason?: string;
+  readonly size?: number;
+  readonly at: string;
+};
+
+const statusFile = (home: string) => join(home, "signer", "status.json");
+
+export function writeSignerStatus(home: string, status: SignerStatus): void {
+  mkdirSync(join(home, "signer"), { recursive: true, mode: 0o700 });
+  const draft = `${statusFile(home)}.${process.pid}`;
+  writeFileSync(draft, `${JSON.stringify(status)}\n`);
+  renameSync(draft, statusFile(home));
+}
+
+export const readSignerStatus = (home: string): SignerStatus | undefined =>
+  existsSync(statusFile(home)) ? (JSON.parse(readFileSync(statusFile(home), "utf8")) as SignerStatus) : undefined;
