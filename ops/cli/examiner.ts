@@ -36,7 +36,11 @@ export class Examiner {
   }
 
   private begin(key: LogKey): Worker {
-    const worker = new Worker(new URL("examine-thread.ts", import.meta.url), { workerData: { log: key.log, vkey: key.vkey } });
+    const worker = new Worker(new URL("examine-thread.ts", import.meta.url), {
+      workerData: { log: key.log, vkey: key.vkey },
+      // Why: all that a block leaves behind is garbage at once, and is collected in few large sweeps.
+      resourceLimits: { maxYoungGenerationSizeMb: 48 },
+    });
     worker.on("message", (text: string) => {
       if (this.isReady) this.asked.shift()!.resolve(JSON.parse(text) as readonly Examined[]);
       this.isReady = true;

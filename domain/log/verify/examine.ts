@@ -97,7 +97,7 @@ function toldBy(entry: Entry, payloadOf: () => Payload | undefined, key: LogKey)
       hasCommand: has(".command"),
       hasAuth: has(".auth"),
       isAuthHidden: isAuthHidden(payload),
-      keys: payload?.keys ?? [],
+      keys: payload ? [...new Set(payload.keys)].sort() : [],
       destroyed: [],
     };
     if (entry.type === "LogOpened") return { ...told, ...faultOf("openingFault", () => assertOpening(payload?.data ?? {}, key)) };

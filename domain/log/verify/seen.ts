@@ -52,9 +52,10 @@ export class Erasures {
   private readonly waiting = new Map<string, number>();
   private readonly groupsOf = new Map<string, Set<string>>();
 
+  /** No key twice, in ascending order. */
   addSealed(keys: readonly string[]): void {
     this.sealed++;
-    this.wait([...new Set(keys)].sort().join(" "), 1);
+    this.wait(keys.join(" "), 1);
   }
 
   destroy(key: string): void {
