@@ -14,7 +14,7 @@ export const commandNamed = (name: string) => {
 };
 
 /** The first admin's id: the same for the same name and handle, so that founding again finishes what a crash left, and another for others. */
-const founderId = ({ origin, instanceKey }: Pick<Instance, "origin" | "instanceKey">, name: string, handle: string) =>
+export const founderId = ({ origin, instanceKey }: Pick<Instance, "origin" | "instanceKey">, name: string, handle: string) =>
   madeId(commandId(commandNamespace(origin), "system:genesis", streamPart(instanceKey, "founder", `${name}\n${handle}`)), 0);
 
 /** Founds the community with its first admin; answers the admin's id, or why it was refused. */

@@ -33,7 +33,7 @@ export async function attach(config: Config, logger: Logger, durable = true): Pr
   const held = lock.taken === undefined ? lock : undefined;
   try {
     const attached =
-      config.databaseUrl !== undefined ? await external(config.databaseUrl, logger) : await embedded(config.home, held, logger, durable);
+      config.databaseUrl !== undefined ? await external(config.databaseUrl, logger, durable) : await embedded(config.home, held, logger, durable);
     return {
       ...attached,
       ...(held ? { lock: held } : { running: lock.taken! }),
@@ -63,8 +63,8 @@ async function embedded(home: string, lock: HomeLock | undefined, logger: Logger
   return { connections, describe: server.describe, server };
 }
 
-async function external(url: string, logger: Logger): Promise<Reached> {
-  const { roles, version } = await prepared({ connectionString: url }, true);
+async function external(url: string, logger: Logger, durable: boolean): Promise<Reached> {
+  const { roles, version } = await prepared({ connectionString: url }, durable);
   if (roles === "single")
     logger.warn("this database user may not create roles: one role does everything, and the log is guarded by triggers and hashes alone");
   const { host, pathname } = new URL(url);
