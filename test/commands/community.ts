@@ -5,6 +5,7 @@ import type { Accepted } from "../../commands/answer.ts";
 import { type Caller, system } from "../../domain/caller.ts";
 import type { EventLog, Placed } from "../../domain/log/event-log.ts";
 import { type Desk, desk, type DeskKeys, keysInMemory } from "../support/desk.ts";
+import { wholeLog } from "../support/oracle.ts";
 import { id } from "../support/proposals.ts";
 import type { Store } from "./engines.ts";
 
@@ -85,19 +86,6 @@ export async function openProposal({ first, members }: Pick<Community, "first" |
   const { created } = await accepted(first.send(admin, "DraftProposal", { title: "A well" }));
   await accepted(first.send(admin, "OpenVoting", { proposalId: created["proposalId"]!, closesAt }));
   return created["proposalId"]!;
-}
-
-export async function wholeLog(log: EventLog): Promise<readonly Placed[]> {
-  const head = await log.head();
-  const all: Placed[] = [];
-  const read = new AbortController();
-  if (head)
-    for await (const batch of log.follow(undefined, read.signal)) {
-      all.push(...batch);
-      if (all.at(-1)!.position >= head.position) break;
-    }
-  read.abort();
-  return all;
 }
 
 /** Equal but for whether it was the first. */

@@ -5,8 +5,9 @@ import { type EventLog, Unavailable } from "../../domain/log/event-log.ts";
 import { openDatabase } from "../../ops/processes/database.ts";
 import { subjectKeys } from "../../ops/keys/subject-keys.ts";
 import { member } from "../support/desk.ts";
+import { wholeLog } from "../support/oracle.ts";
 import { id } from "../support/proposals.ts";
-import { accepted, codeOf, community, type Community, openProposal, wholeLog, withoutReplayed } from "./community.ts";
+import { accepted, codeOf, community, type Community, openProposal, withoutReplayed } from "./community.ts";
 import { engines, postgresStore } from "./engines.ts";
 import { startOtherDesk } from "./other-desk.ts";
 

@@ -4,8 +4,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { EventLog } from "../../domain/log/event-log.ts";
 import { openMemory } from "../../ops/event-log/memory.ts";
 import { desk, member } from "../support/desk.ts";
+import { wholeLog } from "../support/oracle.ts";
 import { id } from "../support/proposals.ts";
-import { accepted, codeOf, commands, community, type Community, genesis, openProposal, wholeLog, withoutReplayed } from "./community.ts";
+import { accepted, codeOf, commands, community, type Community, genesis, openProposal, withoutReplayed } from "./community.ts";
 import { engines } from "./engines.ts";
 
 const ana = member(id(1));
