@@ -123,18 +123,22 @@ function measureField(measuring: Measuring, node: FieldNode, on: GraphQLNamedTyp
   const type = getNamedType(field.type);
   const own = Number(field.extensions["cost"] ?? (isLeafType(type) ? 0 : 1));
   const inner = node.selectionSet ? measureSelection(measuring, node.selectionSet, type) : nothing;
+  // Of a page the connection is one object, and each entry what stands below it; of a list each entry is one more.
   const size = pageSize(measuring, node, field);
+  const cost = isPage(field) ? own + size * inner.cost : size * (own + inner.cost);
   const waits = inner.waits || (node.arguments ?? []).some(({ name }) => name.value === "asOf");
   const { depth, rows } = inner;
-  return withRows({ cost: own + size * inner.cost, depth: 1 + depth, aliases: aliases + inner.aliases, fields: 1, rows, waits }, type);
+  return withRows({ cost, depth: 1 + depth, aliases: aliases + inner.aliases, fields: 1, rows, waits }, type);
 }
 
 const withRows = (measure: Measure, { extensions }: GraphQLNamedType): Measure =>
   Array.isArray(extensions["rows"]) ? { ...measure, rows: measure.rows.union(new Set(extensions["rows"] as string[])) } : measure;
 
+const isPage = ({ args }: Pick<GraphQLField<unknown, unknown>, "args">) => args.some(({ name }) => name === "first");
+
 /** How many entries a list may have: what `first` or `last` ask for, else what the schema says. */
 function pageSize({ variables }: Measuring, node: FieldNode, { args, extensions }: GraphQLField<unknown, unknown>): number {
-  if (!args.some(({ name }) => name === "first")) return Number(extensions["size"] ?? 1);
+  if (!isPage({ args })) return Number(extensions["size"] ?? 1);
   const asked = (node.arguments ?? []).flatMap(({ name, value }) => {
     if (name.value !== "first" && name.value !== "last") return [];
     const said = value.kind === Kind.VARIABLE ? variables?.[value.name.value] : value.kind === Kind.INT ? Number(value.value) : undefined;

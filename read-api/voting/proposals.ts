@@ -153,7 +153,7 @@ Proposal.implement({
     timeline: t.field({
       type: [Step],
       description: `What happened to it, ballots apart; the first ${stepsMax}.`,
-      extensions: { size: 20, cost: 5 },
+      extensions: { size: 20 },
       resolve: async ({ proposal_id, moment: { size = Infinity } }, _, asking) => {
         const steps = await rows.timeline(asking, { first: stepsMax }, proposal_id);
         return steps.rows.filter(({ leaf_index }) => leaf_index < size);

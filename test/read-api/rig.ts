@@ -46,6 +46,8 @@ export type Rig = {
   /** Sends a command that must be accepted, and waits until rows show it. */
   must(by: Caller, command: string, input: object): Promise<Accepted>;
   ask(query: string, as?: string, options?: { variables?: object; headers?: Record<string, string> }): Promise<Answered>;
+  /** Asks again whenever rows have moved, until the answer is what is waited for. */
+  until(query: string, isIt: (data: any) => boolean): Promise<void>;
   /** Resolves when all rows show all that the log holds. */
   settled(): Promise<void>;
   close(): Promise<void>;
@@ -138,6 +140,14 @@ export async function openRig(more: Partial<ReadDeps> = {}, options: ReadOptions
     });
     const { data, errors } = (await response.json()) as Answered;
     return { status: response.status, data, errors, headers: response.headers };
+  };
+  rig.until = async (query, isIt) => {
+    const following = new AbortController();
+    for await (const _ of log.follow(undefined, following.signal)) {
+      await settled();
+      if (isIt((await rig.ask(query)).data)) break;
+    }
+    following.abort();
   };
   rig.close = async () => {
     // Order: what was opened last is closed first.
