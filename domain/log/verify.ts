@@ -40,6 +40,7 @@ export type BundleOptions = {
   readonly examine?: Examine | undefined;
 };
 
+/** A block is only lent: whoever answers later takes a copy first. */
 export type Examine = (block: Uint8Array, key: LogKey) => readonly Examined[] | Promise<readonly Examined[]>;
 
 /** How many blocks may wait for their turn. */

@@ -17,7 +17,8 @@ export class Examiner {
   readonly examine = (block: Uint8Array, key: LogKey): readonly Examined[] | Promise<readonly Examined[]> => {
     this.worker ??= this.begin(key);
     if (!this.isReady || this.asked.length >= askedMax) return examineBlock(block, key);
-    const own = block.slice();
+    // Trap: `slice` of a Buffer copies nothing, and what is sent is gone here.
+    const own = new Uint8Array(block);
     this.worker.postMessage(own, [own.buffer]);
     const answer = new Promise<readonly Examined[]>((resolve, reject) => this.asked.push({ resolve, reject }));
     // Whoever stops reading early no longer waits for it.

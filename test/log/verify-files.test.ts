@@ -136,6 +136,24 @@ describe("a bundle of many blocks", () => {
     expect(asked).toBeGreaterThan(12);
     await examiner.close();
   });
+
+  test("chunks that end with a line, and a source that fills one Buffer again and again, cost nothing on two threads", async () => {
+    const { vkey } = await generated;
+    const text = readFileSync(join(directory, "entries.jsonl"), "utf8");
+    const [manifest, checkpoint] = ["manifest.json", "checkpoint"].map((name) => readFileSync(join(directory, name), "utf8"));
+    const examiner = new Examiner();
+    await examiner.ready({ log: origin(vkey), vkey });
+    const lines = text.match(/(?:.*\n){1,50}/g)!;
+    const whole = { manifest: manifest!, checkpoint: checkpoint!, entries: lines.map((chunk) => Buffer.from(chunk)) };
+    expect((await verifyBundle(whole, { verify: verifyEd25519, vkey, examine: examiner.examine })).problem).toBeUndefined();
+    await examiner.close();
+    const bytes = Buffer.from(text);
+    const chunk = Buffer.alloc(1000);
+    const refilled = function* () {
+      for (let at = 0; at < bytes.length; at += chunk.length) yield chunk.subarray(0, bytes.copy(chunk, 0, at));
+    };
+    expect((await verifyBundle({ ...whole, entries: refilled() }, { verify: verifyEd25519, vkey })).problem).toBeUndefined();
+  });
 });
 
 function origin(vkey: string): string {

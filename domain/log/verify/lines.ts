@@ -38,9 +38,9 @@ class LineBegun {
     return this.length === 0;
   }
 
-  /** Copies, so that a source may fill the same chunk again. */
+  /** Copies, so that a source may fill the same chunk again. Trap: `slice` of a Buffer copies nothing. */
   add(part: Uint8Array): void {
-    const kept = part.slice(0, Math.max(0, keptBytesMax - this.length));
+    const kept = new Uint8Array(part.subarray(0, Math.max(0, keptBytesMax - this.length)));
     this.length += kept.length;
     if (kept.length > 0) this.parts.push(kept);
   }
