@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { guest, type Caller } from "../../domain/caller.ts";
 import { type Problem, problem } from "../../domain/problem.ts";
+import type { Asking } from "../../read-api/asking.ts";
+import { LiveUpdates, type Update } from "../../read-api/live.ts";
 import { ana, ben, cem, community, member, openRig, type Rig } from "./rig.ts";
 
 let rig: Rig;
@@ -90,6 +92,29 @@ describe("changes", () => {
     }
     expect(asCem.data.choice).toBe("for");
     for (const each of listeners) each.leave();
+  });
+
+  it("let go of who reads too slowly, with a position to go on from", async () => {
+    const updates = new LiveUpdates(rig.deps, 2);
+    const asking = { identify: async () => guest, deps: rig.deps, query: rig.database.query } as unknown as Asking;
+    const slow = await updates.listen(asking, undefined);
+    const draft = (title: string) => rig.must(member(ana), "DraftProposal", { title });
+    const first = slow.next();
+    await draft("First");
+    const { value } = (await first) as IteratorYieldResult<Update>;
+    expect("event" in value && value.event.data["title"]).toBe("First");
+    for (const title of ["a", "b", "c", "d"]) await draft(title);
+    const other = await updates.listen(asking, (await rig.log.head())!.position);
+    const heard = other.next();
+    await draft("Last");
+    await heard;
+    expect((await slow.next()).value).toMatchObject({ ended: { code: "OVERLOADED" } });
+    expect(await slow.next()).toEqual({ done: true, value: undefined });
+    // One that waits for news ends at once when its reader goes away.
+    const waiting = other.next();
+    await other.return!();
+    expect(await waiting).toEqual({ done: true, value: undefined });
+    updates.close();
   });
 
   it("end with the token", async () => {

@@ -38,6 +38,7 @@ export type Rig = {
   readonly url: string;
   readonly log: EventLog;
   readonly database: Database;
+  readonly deps: ReadDeps;
   readonly projector: Projector;
   readonly keys: ReturnType<typeof keysInMemory>;
   /** What was told of masked errors. */
@@ -60,6 +61,39 @@ const identify: ReadDeps["identify"] = async ({ headers: { authorization } }) =>
   return id === undefined ? problem("UNAUTHENTICATED", "The token was refused") : member(id);
 };
 
+type Ambient = typeof realAmbient;
+
+/** Commands and policies, as one process has them. */
+function openWriting(log: EventLog, database: Database, projector: Projector, ambient: Ambient) {
+  const box = { log, database, rowsAt: rowsAt(database, ambient, "voting"), wait: ambient.wait };
+  const keys = keysInMemory();
+  const write = desk(log, commands, { ...ambient, keys, facts: factsOf(box, projector) });
+  const stopping = new AbortController();
+  const running = runPolicies(
+    {
+      log,
+      handler: write.handler,
+      commands,
+      policies,
+      follower: { load: async () => undefined, save: async () => {} },
+      wait: ambient.wait,
+      logger: pino({ level: "silent" }),
+    },
+    stopping.signal,
+  );
+  const stop = async () => {
+    stopping.abort();
+    await running;
+    await write.close();
+  };
+  return { write, keys, stop };
+}
+
+const openingMany = (keys: ReturnType<typeof keysInMemory>) => async (ids: readonly string[]) => {
+  const found = await Promise.all(ids.map(async (id) => [id, await keys.opening(id)] as const));
+  return new Map(found.flatMap(([id, key]) => (key ? [[id, key] as const] : [])));
+};
+
 export async function openRig(more: Partial<ReadDeps> = {}, options: ReadOptions = {}): Promise<Rig> {
   const closers: (() => Promise<unknown> | void)[] = [];
   const stopping = new AbortController();
@@ -72,27 +106,8 @@ export async function openRig(more: Partial<ReadDeps> = {}, options: ReadOptions
   closers.push(rows.discard);
   const projector = startProjector({ log, database: rows.database, projections, logger });
   closers.push(() => projector.stop());
-  const box = { log, database: rows.database, rowsAt: rowsAt(rows.database, ambient, "voting"), wait: ambient.wait };
-  const keys = keysInMemory();
-  const write = desk(log, commands, { ...ambient, keys, facts: factsOf(box, projector) });
-  closers.push(() => write.close());
-  const running = runPolicies(
-    {
-      log,
-      handler: write.handler,
-      commands,
-      policies,
-      follower: { load: async () => undefined, save: async () => {} },
-      wait: ambient.wait,
-      logger,
-    },
-    stopping.signal,
-  );
-  closers.push(() => (stopping.abort(), running));
-  const openingMany = async (ids: readonly string[]) => {
-    const found = await Promise.all(ids.map(async (id) => [id, await keys.opening(id)] as const));
-    return new Map(found.flatMap(([id, key]) => (key ? [[id, key] as const] : [])));
-  };
+  const { write, keys, stop } = openWriting(log, rows.database, projector, ambient);
+  closers.push(stop);
   const broken: unknown[] = [];
   const readable = {
     log,
@@ -101,7 +116,7 @@ export async function openRig(more: Partial<ReadDeps> = {}, options: ReadOptions
     origin,
     instanceKey: new Uint8Array(32).fill(7),
     rows: projector,
-    keys: { openingMany },
+    keys: { openingMany: openingMany(keys) },
     identity: { identify: identify as never },
   };
   const deps = { ...readDepsOf(readable, { broke: (why) => broken.push(why), checkpoint: async () => undefined }), ...more };
@@ -125,7 +140,7 @@ export async function openRig(more: Partial<ReadDeps> = {}, options: ReadOptions
       head!.size!,
     );
   };
-  Object.assign(rig, { app, url, log, database: rows.database, projector, keys, broken, settled });
+  Object.assign(rig, { app, deps, url, log, database: rows.database, projector, keys, broken, settled });
   rig.must = async (by, command, input) => {
     const answer = await write.send(by, command, input);
     if (answer.kind === "refused") throw new Error(`${command}: ${answer.problem.code} ${answer.problem.detail}`);
