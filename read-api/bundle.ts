@@ -10,7 +10,12 @@ export async function everyKeeping(query: Query): Promise<(proposalId: string) =
   const rows = await query<{ id: string; ruleset: string; closed_leaf: number | null }>(
     "select proposal_id as id, ruleset, closed_leaf from read.proposal where until is null",
   );
-  const kept = new Map(rows.map(({ id, ruleset, closed_leaf }): [string, Keeping] => [id, { secrecy: JSON.parse(ruleset).secrecy, closed: closed_leaf !== null }]));
+  const kept = new Map(
+    rows.map(({ id, ruleset, closed_leaf }): [string, Keeping] => [
+      id,
+      { secrecy: JSON.parse(ruleset).secrecy, closed: closed_leaf !== null },
+    ]),
+  );
   return (proposalId) => kept.get(proposalId);
 }
 
@@ -35,13 +40,20 @@ export async function* entriesOf(log: EventLog, query: Query, from: number, to: 
 
 /** The same entries as the lines of a bundle, with their hashes. */
 export async function* bundleOf(
-  source: { readonly log: EventLog; readonly query: Query; readonly viewer: Viewer; readonly keepingOf: (proposalId: string) => Keeping | undefined },
+  source: {
+    readonly log: EventLog;
+    readonly query: Query;
+    readonly viewer: Viewer;
+    readonly keepingOf: (proposalId: string) => Keeping | undefined;
+  },
   from: number,
   to: number,
 ): AsyncGenerator<{ readonly lines: string; readonly hashes: readonly Uint8Array[] }> {
   const { log, query, viewer, keepingOf } = source;
   for await (const batch of entriesOf(log, query, from, to)) {
-    const lines = batch.map(({ entry, text, data, salts }) => bundleLine(text, { data, salts, shows: mayRead({ type: entry.type, data, entry }, viewer, keepingOf) }));
+    const lines = batch.map(({ entry, text, data, salts }) =>
+      bundleLine(text, { data, salts, shows: mayRead({ type: entry.type, data, entry }, viewer, keepingOf) }),
+    );
     yield { lines: lines.join(""), hashes: batch.map(({ hash }) => hash) };
   }
 }

@@ -1,5 +1,4 @@
 /** The log as files that anybody can check (C2SP tlog-tiles, tlog-checkpoint, tlog-proof), and one event as the caller may see it. */
-import { Readable } from "node:stream";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { leafRows, manifest } from "../domain/log/bundle.ts";
 import type { Placed } from "../domain/log/event-log.ts";
@@ -28,19 +27,30 @@ export function logRoutes(app: FastifyInstance, deps: LogDeps): void {
   const hidden = { schema: { hide: true } };
   app.get("/log/checkpoint", hidden, async (_, reply) => {
     const checkpoint = await deps.checkpoint();
-    return checkpoint ? reply.type("text/plain; charset=utf-8").header("cache-control", forSeconds).send(checkpoint.note) : refuse(reply, notYet());
+    return checkpoint
+      ? reply.type("text/plain; charset=utf-8").header("cache-control", forSeconds).send(checkpoint.note)
+      : refuse(reply, notYet());
   });
-  app.get("/log/key", hidden, async (_, reply) => reply.type("text/plain; charset=utf-8").header("cache-control", forSeconds).send(`${deps.vkey}\n`));
+  app.get("/log/key", hidden, async (_, reply) =>
+    reply.type("text/plain; charset=utf-8").header("cache-control", forSeconds).send(`${deps.vkey}\n`),
+  );
   app.get<{ Params: { "*": string } }>("/log/tile/*", hidden, async ({ params }, reply) => sendTile(deps, params["*"], reply));
   app.get<{ Params: { id: string } }>("/log/events/:id", hidden, async (request, reply) => sendEvent(deps, request, reply));
-  app.get<{ Params: { id: string }; Querystring: { fields?: string } }>("/log/proofs/:id", hidden, async (request, reply) => sendReceipt(deps, request, reply));
-  app.get<{ Querystring: { from?: string; to?: string } }>("/log/consistency", hidden, async ({ query }, reply) => sendConsistency(deps, query, reply));
+  app.get<{ Params: { id: string }; Querystring: { fields?: string } }>("/log/proofs/:id", hidden, async (request, reply) =>
+    sendReceipt(deps, request, reply),
+  );
+  app.get<{ Querystring: { from?: string; to?: string } }>("/log/consistency", hidden, async ({ query }, reply) =>
+    sendConsistency(deps, query, reply),
+  );
   app.get("/log/bundle", hidden, async (_, reply) => sendBundle(deps, reply));
 }
 
 function refuse(reply: FastifyReply, { code, status, title, detail, retryAfterSeconds }: Problem): FastifyReply {
   if (retryAfterSeconds !== undefined) reply.header("retry-after", String(retryAfterSeconds));
-  return reply.code(status).type("application/problem+json").send(JSON.stringify({ type: problemPath(code), title, status, code, detail, requestId: reply.request.id }));
+  return reply
+    .code(status)
+    .type("application/problem+json")
+    .send(JSON.stringify({ type: problemPath(code), title, status, code, detail, requestId: reply.request.id }));
 }
 
 const notYet = () => problem("NOT_YET", "No checkpoint is signed yet");
@@ -49,18 +59,25 @@ const nothingHere = (what: string) => problem("NOT_FOUND", what);
 async function sendTile(deps: LogDeps, path: string, reply: FastifyReply): Promise<FastifyReply> {
   const tile = parseTilePath(`tile/${path}`);
   const { size = 0 } = (await deps.checkpoint()) ?? {};
-  if (!tile || widthInTree(tile.level, tile.index, size) < tile.width) return refuse(reply, nothingHere("There is no such tile in the last checkpoint's tree"));
+  if (!tile || widthInTree(tile.level, tile.index, size) < tile.width)
+    return refuse(reply, nothingHere("There is no such tile in the last checkpoint's tree"));
   const { level, index, width } = tile;
-  if (width < tileWidth && !(await isOfPublished(deps, tile))) return refuse(reply, nothingHere("No checkpoint was published whose tree ends in this partial tile"));
+  if (width < tileWidth && !(await isOfPublished(deps, tile)))
+    return refuse(reply, nothingHere("No checkpoint was published whose tree ends in this partial tile"));
   const bytes =
     level === "entries"
-      ? encodeEntries((await allOf(entriesOf(deps.log, deps.database.query, index * tileWidth, index * tileWidth + width))).map(({ text }) => text))
+      ? encodeEntries(
+          (await allOf(entriesOf(deps.log, deps.database.query, index * tileWidth, index * tileWidth + width))).map(({ text }) => text),
+        )
       : concat(...(await tileHashes(deps.database, level, index)).slice(0, width));
   return reply.type("application/octet-stream").header("cache-control", forGood).send(bytes);
 }
 
 /** A partial tile is a file of the trees that end in it: at level 0 of one size, above of 256^level sizes. */
-async function isOfPublished({ database }: LogDeps, { level, index, width }: { level: number | "entries"; index: number; width: number }): Promise<boolean> {
+async function isOfPublished(
+  { database }: LogDeps,
+  { level, index, width }: { level: number | "entries"; index: number; width: number },
+): Promise<boolean> {
   const leaves = level === "entries" ? 1 : 2 ** (8 * level);
   const from = (index * tileWidth + width) * leaves;
   return isPublished(database.query, from, from + leaves);
@@ -85,7 +102,11 @@ async function eventFor(deps: LogDeps, request: FastifyRequest<{ Params: { id: s
   const [viewer] = await viewersOf(query, [caller], deps.now());
   const keepings = await keepingsOf(query, proposalsIn([recorded]));
   const { entry, data } = recorded;
-  return { ...recorded, leafIndex: row.leaf_index, shows: mayRead({ type: entry.type, data, entry }, viewer!, (proposalId) => keepings.get(proposalId)) };
+  return {
+    ...recorded,
+    leafIndex: row.leaf_index,
+    shows: mayRead({ type: entry.type, data, entry }, viewer!, (proposalId) => keepings.get(proposalId)),
+  };
 }
 
 async function sendEvent(deps: LogDeps, request: FastifyRequest<{ Params: { id: string } }>, reply: FastifyReply): Promise<FastifyReply> {
@@ -94,12 +115,19 @@ async function sendEvent(deps: LogDeps, request: FastifyRequest<{ Params: { id: 
   const { text, leafIndex, data, salts, shows } = event;
   const names = Object.keys(data);
   const { digests } = commit(data, salts);
-  const pick = <T>(from: Readonly<Record<string, T>>, which: (name: string) => boolean) => Object.fromEntries(names.filter(which).map((name) => [name, from[name]]));
+  const pick = <T>(from: Readonly<Record<string, T>>, which: (name: string) => boolean) =>
+    Object.fromEntries(names.filter(which).map((name) => [name, from[name]]));
   // What is shown depends on who asks, and on what is closed by now.
-  return reply.header("cache-control", "private, no-store").send({ entry: text, leafIndex, data: pick(data, shows), salts: pick(salts, shows), digests: pick(digests, (name) => !shows(name)) });
+  return reply
+    .header("cache-control", "private, no-store")
+    .send({ entry: text, leafIndex, data: pick(data, shows), salts: pick(salts, shows), digests: pick(digests, (name) => !shows(name)) });
 }
 
-async function sendReceipt(deps: LogDeps, request: FastifyRequest<{ Params: { id: string }; Querystring: { fields?: string } }>, reply: FastifyReply): Promise<FastifyReply> {
+async function sendReceipt(
+  deps: LogDeps,
+  request: FastifyRequest<{ Params: { id: string }; Querystring: { fields?: string } }>,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
   const event = await eventFor(deps, request);
   if ("status" in event) return refuse(reply, event);
   const checkpoint = await deps.checkpoint();
@@ -109,8 +137,20 @@ async function sendReceipt(deps: LogDeps, request: FastifyRequest<{ Params: { id
   const unknown = asked?.find((field) => !Object.hasOwn(data, field) || !shows(field));
   if (unknown !== undefined) return refuse(reply, nothingHere(`This event has no field ${unknown} that you may see`));
   const path = await inclusionProof(leafIndex, checkpoint.size, nodesOf(deps.database));
-  const receipt = writeReceipt({ entry: text, data, salts, shows: (field) => (asked ? asked.includes(field) : shows(field)), index: leafIndex, path, checkpoint: checkpoint.note });
-  return reply.type("text/plain; charset=utf-8").header("cache-control", "private, no-store").header("content-disposition", `attachment; filename="${event.entry.id}.tlog-proof"`).send(receipt);
+  const receipt = writeReceipt({
+    entry: text,
+    data,
+    salts,
+    shows: (field) => (asked ? asked.includes(field) : shows(field)),
+    index: leafIndex,
+    path,
+    checkpoint: checkpoint.note,
+  });
+  return reply
+    .type("text/plain; charset=utf-8")
+    .header("cache-control", "private, no-store")
+    .header("content-disposition", `attachment; filename="${event.entry.id}.tlog-proof"`)
+    .send(receipt);
 }
 
 const sizeForm = /^(0|[1-9]\d{0,15})$/;
@@ -118,7 +158,8 @@ const sizeForm = /^(0|[1-9]\d{0,15})$/;
 async function sendConsistency(deps: LogDeps, { from, to }: { from?: string; to?: string }, reply: FastifyReply): Promise<FastifyReply> {
   const { size = 0 } = (await deps.checkpoint()) ?? {};
   const [first, second] = [from, to ?? String(size)].map((text) => (sizeForm.test(text ?? "") ? Number(text) : NaN)) as [number, number];
-  if (!(first >= 1 && first <= second)) return refuse(reply, problem("INVALID_INPUT", "from and to are sizes of the tree, with 1 ≤ from ≤ to"));
+  if (!(first >= 1 && first <= second))
+    return refuse(reply, problem("INVALID_INPUT", "from and to are sizes of the tree, with 1 ≤ from ≤ to"));
   if (second > size) return refuse(reply, nothingHere(`The last checkpoint's tree has ${size} entries`));
   const hashes = await consistencyProof(first, second, nodesOf(deps.database));
   return reply.header("cache-control", forGood).send({ from: first, to: second, hashes: hashes.map(b64) });
@@ -136,7 +177,11 @@ async function sendBundle(deps: LogDeps, reply: FastifyReply): Promise<FastifyRe
   async function* files(): AsyncGenerator<Uint8Array> {
     const head = utf8(manifest({ origin: deps.origin, vkey: deps.vkey, from: 0, to: checkpoint!.size, exportedAt }));
     const note = utf8(checkpoint!.note);
-    for (const [name, bytes] of [["manifest.json", head], ["checkpoint", note]] as const) yield concat(tarHeader(`bundle/${name}`, bytes.length), bytes, tarPadding(bytes.length));
+    for (const [name, bytes] of [
+      ["manifest.json", head],
+      ["checkpoint", note],
+    ] as const)
+      yield concat(tarHeader(`bundle/${name}`, bytes.length), bytes, tarPadding(bytes.length));
     yield tarHeader("bundle/entries.jsonl", lineBytes);
     for await (const { lines } of bundleOf(source, 0, checkpoint!.size)) yield utf8(lines);
     yield tarPadding(lineBytes);
@@ -144,5 +189,21 @@ async function sendBundle(deps: LogDeps, reply: FastifyReply): Promise<FastifyRe
     for await (const batch of entriesOf(deps.log, query, 0, checkpoint!.size)) yield leafRows(batch.map(({ hash }) => hash));
     yield concat(tarPadding(32 * checkpoint!.size), tarEnd);
   }
-  return reply.type("application/x-tar").header("content-disposition", 'attachment; filename="bundle.tar"').header("cache-control", "no-store").send(Readable.from(files()));
+  return reply
+    .type("application/x-tar")
+    .header("content-disposition", 'attachment; filename="bundle.tar"')
+    .header("cache-control", "no-store")
+    .send(streamOf(files()));
 }
+
+/** Asks for the next part only when the one before has left: a slow reader fills no memory. */
+const streamOf = (parts: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> =>
+  new ReadableStream({
+    async pull(controller) {
+      const { value, done } = await parts.next();
+      if (done) controller.close();
+      else if (value.length > 0) controller.enqueue(value);
+      else await this.pull!(controller);
+    },
+    cancel: async () => void (await parts.return(undefined)),
+  });

@@ -24,6 +24,12 @@ export function tarHeader(name: string, length: number): Uint8Array {
   put(148, " ".repeat(8));
   put(156, "0");
   put(257, "ustar\0" + "00");
-  put(148, `${octal(header.reduce((sum, byte) => sum + byte, 0), 6)}\0 `);
+  put(
+    148,
+    `${octal(
+      header.reduce((sum, byte) => sum + byte, 0),
+      6,
+    )}\0 `,
+  );
   return header;
 }

@@ -1,5 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { commandRoutes } from "../../commands/http.ts";
+import { newestCheckpoint } from "../../projections/checkpoints.ts";
+import { logRoutes } from "../../read-api/log.ts";
 import { readRoutes } from "../../read-api/routes.ts";
 import { commands } from "../commands.ts";
 import type { Instance } from "../instance.ts";
@@ -10,10 +12,14 @@ import { type Broke, httpServer } from "./server.ts";
 /** The HTTP API of an instance, ready to listen. Each part stands in a scope of its own, for each reads bodies in its own way. */
 export async function openApi(instance: Instance, broke: Broke): Promise<FastifyInstance> {
   const { handler, identity, ambient, logger } = instance;
-  const reads = readDepsOf(instance, { broke: (why) => logger.error({ err: why }, "a read failed"), checkpoint: async () => undefined });
+  const reads = readDepsOf(instance, {
+    broke: (why) => logger.error({ err: why }, "a read failed"),
+    checkpoint: () => newestCheckpoint(instance.database.query),
+  });
   return httpServer(logger, broke, async (app) => {
     healthRoutes(app, instance);
     await app.register(async (scope) => commandRoutes(scope, { commands, handler, identify: identity.identify, random: ambient.random }));
     await app.register(async (scope) => readRoutes(scope, reads));
+    await app.register(async (scope) => logRoutes(scope, { ...reads, vkey: instance.vkey }));
   });
 }

@@ -17,7 +17,7 @@ import {
   type SigningRecord,
   writeSignerStatus,
 } from "../keys/signing-record.ts";
-import { newestCheckpoint, publishCheckpoint } from "./checkpoints.ts";
+import { newestCheckpoint, publishCheckpoint } from "../../projections/checkpoints.ts";
 
 export type SignerRun = {
   readonly log: EventLog;
