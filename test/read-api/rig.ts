@@ -61,6 +61,18 @@ const identify: ReadDeps["identify"] = async ({ headers: { authorization } }) =>
   return id === undefined ? problem("UNAUTHENTICATED", "The token was refused") : member(id);
 };
 
+const asking =
+  (url: string): Rig["ask"] =>
+  async (query, as, { variables, headers } = {}) => {
+    const response = await fetch(`${url}/graphql`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...(as && { authorization: `Bearer ${as}` }), ...headers },
+      body: JSON.stringify({ query, variables }),
+    });
+    const { data, errors } = (await response.json()) as Answered;
+    return { status: response.status, data, errors, headers: response.headers };
+  };
+
 type Ambient = typeof realAmbient;
 
 /** Commands and policies, as one process has them. */
@@ -147,15 +159,7 @@ export async function openRig(more: Partial<ReadDeps> = {}, options: ReadOptions
     await settled();
     return answer;
   };
-  rig.ask = async (query, as, { variables, headers } = {}) => {
-    const response = await fetch(`${url}/graphql`, {
-      method: "POST",
-      headers: { "content-type": "application/json", ...(as && { authorization: `Bearer ${as}` }), ...headers },
-      body: JSON.stringify({ query, variables }),
-    });
-    const { data, errors } = (await response.json()) as Answered;
-    return { status: response.status, data, errors, headers: response.headers };
-  };
+  rig.ask = asking(url);
   rig.until = async (query, isIt) => {
     const following = new AbortController();
     for await (const _ of log.follow(undefined, following.signal)) {
