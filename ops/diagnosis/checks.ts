@@ -29,7 +29,9 @@ export type Probes = {
   readonly database: () => Promise<DatabaseFindings | undefined>;
   readonly eventStore: () => Promise<{ readonly entries: number } | undefined>;
   readonly projections: () => Promise<readonly ProjectionFindings[] | undefined>;
-  /** The size that was signed last, and that of the log a moment before it was asked. Throws where no checkpoint is served. */
+  /** What the signer says of itself; undefined before it has run. */
+  readonly signer: () => { readonly status: "signing" | "standby" | "waiting" | "refused"; readonly reason?: string } | undefined;
+  /** How many entries the newest checkpoint covers, and how many there were a moment before it was asked for. */
   readonly checkpoint: () => Promise<{ readonly size: number; readonly entries: number } | undefined>;
 };
 
@@ -253,7 +255,17 @@ export const checks: Readonly<Record<string, Check>> = {
       return ok(`${found.length} follow the log`);
     },
   },
-  signing: {
+  signer: {
+    todo: "see signer/status.json in MINUTEBOOK_HOME",
+    look: ({ signer }) => {
+      const found = signer();
+      if (!found) return ok("has not run yet");
+      const what = found.reason === undefined ? found.status : `${found.status}: ${found.reason}`;
+      if (found.status === "refused") return fail(what, "compare the log with a checkpoint that is kept elsewhere before anything else");
+      return found.status === "waiting" ? warn(what, "mend the database first; the signer goes on by itself") : ok(what);
+    },
+  },
+  checkpoint: {
     todo: "see the log of the program: the signer says why it does not sign",
     look: async ({ checkpoint }) => {
       const found = await checkpoint();

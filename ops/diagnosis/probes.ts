@@ -7,10 +7,11 @@ import { totalmem, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import pg from "pg";
-import { parseCheckpoint } from "../../domain/log/checkpoint.ts";
 import { projectionsStatus } from "../../projections/as-of.ts";
+import { newestCheckpoint } from "../../projections/checkpoints.ts";
 import type { Config } from "../config.ts";
 import { openEventLog } from "../event-log/open.ts";
+import { readSignerStatus } from "../keys/signing-record.ts";
 import { locateBinaries } from "../postgres/binaries.ts";
 import { type Connections, connectionsFor, connectionsForUrl } from "../postgres/connections.ts";
 import { readHomeState } from "../postgres/home-state.ts";
@@ -72,9 +73,10 @@ export function realProbes(config: Config): Probes {
         await database.close();
       }
     },
+    signer: () => readSignerStatus(config.home),
     async checkpoint() {
-      const [url, size] = await Promise.all([urlOf(config), entries()]);
-      return url === undefined || size === undefined ? undefined : { entries: size, size: await signedSize(url, size) };
+      const [found, size] = await Promise.all([connections(), entries()]);
+      return found && size !== undefined ? { entries: size, size: await signedSize(found, size) } : undefined;
     },
   };
 }
@@ -198,13 +200,16 @@ async function entriesOf(
 }
 
 /** A checkpoint is signed at most a second after something is new: it is given a little longer to cover what there was. */
-async function signedSize(url: string, entries: number): Promise<number> {
+async function signedSize({ rows }: Connections, entries: number): Promise<number> {
+  const database = openDatabase(rows);
   const giveUp = AbortSignal.timeout(signedWithinMs);
-  for (;;) {
-    const response = await fetch(`${url}/log/checkpoint`);
-    if (!response.ok) throw new Error(`${url}/log/checkpoint answers ${response.status}`);
-    const { size } = parseCheckpoint(`${(await response.text()).split("\n\n")[0]!}\n`);
-    if (size >= entries || giveUp.aborted) return size;
-    await new Promise((resolve) => setTimeout(resolve, lookMs));
+  try {
+    for (;;) {
+      const size = (await newestCheckpoint(database.query))?.size ?? 0;
+      if (size >= entries || giveUp.aborted) return size;
+      await new Promise((resolve) => setTimeout(resolve, lookMs));
+    }
+  } finally {
+    await database.close();
   }
 }
