@@ -1,5 +1,13 @@
 import fastifySwagger from "@fastify/swagger";
-import Fastify, { LogController, type FastifyBaseLogger, type FastifyError, type FastifyInstance, type HTTPMethods } from "fastify";
+import Fastify, {
+  LogController,
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type HTTPMethods,
+} from "fastify";
 import type { Logger } from "pino";
 import { sendProblem } from "../../commands/http.ts";
 import { Broken } from "../../domain/log/event-log.ts";
@@ -51,12 +59,13 @@ export async function httpServer(
     if (error instanceof Broken) broke(error);
     return sendProblem(reply, problem("BROKEN", "Something that cannot be; the log of the program says what"));
   });
-  app.setNotFoundHandler((request, reply) => {
+  const nothingHere = (request: FastifyRequest, reply: FastifyReply) => {
     const url = request.url.split("?")[0]!;
     const allowed = methods.filter((method) => app.hasRoute({ url, method }));
     if (allowed.length === 0) return sendProblem(reply, problem("NOT_FOUND", "Nothing is served at this path"));
     return sendProblem(reply.header("allow", allowed.join(", ")), problem("METHOD_NOT_ALLOWED", `This path takes ${allowed.join(", ")}`));
-  });
+  };
+  app.setNotFoundHandler(nothingHere);
   app.addHook("onRequest", async (request, reply) => {
     reply.headers({
       "content-security-policy": contentSecurityPolicy,
@@ -64,6 +73,8 @@ export async function httpServer(
       "referrer-policy": "no-referrer",
       "x-request-id": request.id,
     });
+    // Before the body is read: what is wrong with it does not matter here.
+    if (request.is404) return nothingHere(request, reply);
   });
   app.addHook("onResponse", async (request, reply) => {
     // The path without its query, and no header: neither tokens nor personal data get into the log.
