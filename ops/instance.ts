@@ -3,7 +3,7 @@ import { CommandHandler } from "../commands/handle.ts";
 import { checkpointsOf, placeOf } from "../projections/builds.ts";
 import { streamOfCommand } from "../projections/commands-seen.ts";
 import { logTree } from "../projections/log-tree.ts";
-import type { EventLog } from "../domain/log/event-log.ts";
+import type { EventLog, Place } from "../domain/log/event-log.ts";
 import { type Ambient, realAmbient } from "./ambient.ts";
 import { attach, type Attached } from "./instance/attach.ts";
 import type { BallotBox } from "./instance/ballots.ts";
@@ -91,6 +91,9 @@ export async function openInstance(config: Config, options: OpenOptions): Promis
     const rows = await openRows({ log, database, connection: attached.connections.rows, logger, follows: roles.includes("projector") });
     closers.push(rows.stop);
     const ballots = { log, database, rowsAt: rowsAt(database, ambient, "voting"), wait: ambient.wait };
+    // The tree has counted the log up to here; states are read when they are first asked for, so nothing below is needed.
+    // Order: known before the first command, or the follower would jump over entries that a state was read without.
+    const { live: tree } = await checkpointsOf(database.query, logTree.name);
     const handler = new CommandHandler(
       {
         ...ambient,
@@ -105,7 +108,20 @@ export async function openInstance(config: Config, options: OpenOptions): Promis
       commands,
     );
     const tasks = startTasks(
-      { ...options, roles, config, ambient, log, origin, database, vault, handler, seed: signingSeed, attached },
+      {
+        ...options,
+        from: tree && placeOf(tree),
+        roles,
+        config,
+        ambient,
+        log,
+        origin,
+        database,
+        vault,
+        handler,
+        seed: signingSeed,
+        attached,
+      },
       stopping.signal,
     );
     closers.push(async () => {
@@ -131,6 +147,8 @@ const seenIn = (database: ReadDatabase) => async (command: string) => {
 };
 
 type Tasks = OpenOptions & {
+  /** Where the states of the write path begin to follow. */
+  readonly from: Place | undefined;
   readonly config: Config;
   readonly ambient: Ambient;
   readonly log: EventLog;
@@ -144,10 +162,8 @@ type Tasks = OpenOptions & {
 
 /** The processes of this machine's own that follow the log until they are told to stop. One that cannot go on stops them all, loudly. */
 async function startTasks(tasks: Tasks, signal: AbortSignal): Promise<void> {
-  const { roles, log, handler, database, vault, logger, ambient, seed, config, origin, attached } = tasks;
-  // The tree has counted the log up to here; states are read when they are first asked for, so nothing below is needed.
-  const { live: tree } = await checkpointsOf(database.query, logTree.name);
-  const running = [handler.states.follow(tree && placeOf(tree), signal)];
+  const { from, roles, log, handler, database, vault, logger, ambient, seed, config, origin, attached } = tasks;
+  const running = [handler.states.follow(from, signal)];
   if (roles.includes("policies"))
     running.push(
       runPolicies({ log, handler, commands, policies, follower: followerOf(database, "policies"), wait: ambient.wait, logger }, signal),

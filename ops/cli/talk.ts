@@ -33,9 +33,9 @@ export function progress(what: string, unit: string): Progress {
   const line = (done: number, total: number | undefined) => {
     const seconds = (performance.now() - startedAt) / 1000;
     const rate = done / Math.max(seconds, 0.001);
-    const rest =
-      total === undefined ? "" : ` of ${total.toLocaleString("en")}, ${formatSeconds((total - done) / Math.max(rate, 0.001))} left`;
-    return `${what}: ${done.toLocaleString("en")}${rest} ${unit}, ${Math.round(rate).toLocaleString("en")}/s`;
+    const of = total === undefined ? "" : ` of ${total.toLocaleString("en")}`;
+    const left = total === undefined ? "" : `, ${formatSeconds((total - done) / Math.max(rate, 0.001))} left`;
+    return `${what}: ${done.toLocaleString("en")}${of} ${unit}, ${Math.round(rate).toLocaleString("en")}/s${left}`;
   };
   return {
     at(done, total) {
