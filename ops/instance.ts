@@ -5,19 +5,17 @@ import { streamOfCommand } from "../projections/commands-seen.ts";
 import { logTree } from "../projections/log-tree.ts";
 import type { EventLog, Place } from "../domain/log/event-log.ts";
 import { type Ambient, realAmbient } from "./ambient.ts";
-import { attach, type Attached } from "./instance/attach.ts";
+import type { Attached } from "./instance/attach.ts";
 import type { BallotBox } from "./instance/ballots.ts";
 import { commands, policies } from "./commands.ts";
 import type { Config, ProcessRole } from "./config.ts";
-import { cipher, signEd25519 } from "./crypto.ts";
-import { openEventLog } from "./event-log/open.ts";
+import { cipher } from "./crypto.ts";
 import { factsOf } from "./instance/facts.ts";
 import { type Identity, tokenIdentity } from "./http/identity.ts";
 import { secretOf } from "./keys/secrets.ts";
-import { type SubjectKeyStore, subjectKeys } from "./keys/subject-keys.ts";
-import { openLog } from "./instance/opening.ts";
-import { establishOrigin } from "./instance/origin.ts";
-import { openDatabase, type ReadDatabase } from "./processes/database.ts";
+import type { SubjectKeyStore } from "./keys/subject-keys.ts";
+import type { ReadDatabase } from "./processes/database.ts";
+import { type Closers, openStores, type Stores } from "./instance/stores.ts";
 import { followerOf } from "./processes/follower.ts";
 import { runPolicies } from "./processes/policies.ts";
 import { runSigner } from "./processes/signer.ts";
@@ -57,37 +55,15 @@ export type Instance = {
 /** Opens the instance of a home and starts the processes asked for; whatever runs already elsewhere is joined, not repeated. */
 export async function openInstance(config: Config, options: OpenOptions): Promise<Instance> {
   const { logger, ambient = realAmbient, durable = true } = options;
-  const closers: (() => Promise<unknown> | void)[] = [];
+  const closers: Closers = [];
   // Order: what was opened last is closed first.
   const close = async () => {
     for (const closeOne of closers.splice(0).reverse()) await closeOne();
   };
+  const stopping = new AbortController();
   try {
-    const attached = await attach(config, logger, durable);
-    closers.push(attached.close);
-    const roles = attached.running ? [] : options.roles;
-    const vault = openDatabase(attached.connections.app);
-    closers.push(vault.close);
-    const master = secretOf(config.home, "master.key", config.masterKey).bytes;
-    const { origin, instanceKey } = await establishOrigin(config, vault, master, ambient);
-    const log = await openEventLog({
-      eventStore: config.eventStore,
-      database: attached.connections.app,
-      origin,
-      durability: durable ? "checked" : "unchecked",
-      production: config.production,
-      log: (message) => logger.info({ part: "event store" }, message),
-    });
-    closers.push(log.close);
-    const database = openDatabase(attached.connections.rows);
-    closers.push(database.close);
-    const stopping = new AbortController();
-    const signingSeed =
-      roles.includes("signer") || config.signingKey !== undefined
-        ? secretOf(config.home, "signing.key", config.signingKey).bytes
-        : undefined;
-    const vkey = await openLog(log, origin, signingSeed && signEd25519(signingSeed).publicKey, ambient, stopping.signal);
-    const keys = subjectKeys(vault, master);
+    const stores = await openStores(config, { roles: options.roles, logger, ambient, durable }, closers, stopping.signal);
+    const { attached, roles, origin, instanceKey, vkey, log, database, keys } = stores;
     const rows = await openRows({ log, database, connection: attached.connections.rows, logger, follows: roles.includes("projector") });
     closers.push(rows.stop);
     const ballots = { log, database, rowsAt: rowsAt(database, ambient, "voting"), wait: ambient.wait };
@@ -107,23 +83,7 @@ export async function openInstance(config: Config, options: OpenOptions): Promis
       },
       commands,
     );
-    const tasks = startTasks(
-      {
-        ...options,
-        from: tree && placeOf(tree),
-        roles,
-        config,
-        ambient,
-        log,
-        origin,
-        database,
-        vault,
-        handler,
-        seed: signingSeed,
-        attached,
-      },
-      stopping.signal,
-    );
+    const tasks = startTasks({ ...options, ...stores, from: tree && placeOf(tree), config, ambient, handler }, stopping.signal);
     closers.push(async () => {
       stopping.abort();
       await tasks;
@@ -146,23 +106,18 @@ const seenIn = (database: ReadDatabase) => async (command: string) => {
   return entry ? { found: { stream, ...entry }, ...(upTo !== undefined && { upTo }) } : {};
 };
 
-type Tasks = OpenOptions & {
-  /** Where the states of the write path begin to follow. */
-  readonly from: Place | undefined;
-  readonly config: Config;
-  readonly ambient: Ambient;
-  readonly log: EventLog;
-  readonly origin: string;
-  readonly database: ReadDatabase;
-  readonly handler: CommandHandler;
-  readonly vault: ReadDatabase;
-  readonly seed: Uint8Array | undefined;
-  readonly attached: Attached;
-};
+type Tasks = OpenOptions &
+  Stores & {
+    /** Where the states of the write path begin to follow. */
+    readonly from: Place | undefined;
+    readonly config: Config;
+    readonly ambient: Ambient;
+    readonly handler: CommandHandler;
+  };
 
 /** The processes of this machine's own that follow the log until they are told to stop. One that cannot go on stops them all, loudly. */
 async function startTasks(tasks: Tasks, signal: AbortSignal): Promise<void> {
-  const { from, roles, log, handler, database, vault, logger, ambient, seed, config, origin, attached } = tasks;
+  const { from, roles, log, handler, database, vault, logger, ambient, signingSeed, config, origin, attached } = tasks;
   const running = [handler.states.follow(from, signal)];
   if (roles.includes("policies"))
     running.push(
@@ -172,7 +127,7 @@ async function startTasks(tasks: Tasks, signal: AbortSignal): Promise<void> {
   if (roles.includes("signer"))
     running.push(
       runSigner(
-        { log, database, home: config.home, seed: seed!, origin, ambient, logger, vault, connection: attached.connections.app },
+        { log, database, home: config.home, seed: signingSeed!, origin, ambient, logger, vault, connection: attached.connections.app },
         signal,
       ),
     );

@@ -1,0 +1,69 @@
+import type { Logger } from "pino";
+import type { EventLog } from "../../domain/log/event-log.ts";
+import type { Ambient } from "../ambient.ts";
+import type { Config, ProcessRole } from "../config.ts";
+import { signEd25519 } from "../crypto.ts";
+import { openEventLog } from "../event-log/open.ts";
+import { secretOf } from "../keys/secrets.ts";
+import { type SubjectKeyStore, subjectKeys } from "../keys/subject-keys.ts";
+import { openDatabase, type ReadDatabase } from "../processes/database.ts";
+import { attach, type Attached } from "./attach.ts";
+import { openLog } from "./opening.ts";
+import { establishOrigin } from "./origin.ts";
+
+/** What an instance keeps, and where. */
+export type Stores = {
+  readonly attached: Attached;
+  /** What this process does: nothing more than asked where another runs on the home already. */
+  readonly roles: readonly ProcessRole[];
+  readonly origin: string;
+  readonly instanceKey: Uint8Array;
+  readonly vkey: string;
+  readonly signingSeed: Uint8Array | undefined;
+  readonly log: EventLog;
+  /** The rows, as the role that owns them. */
+  readonly database: ReadDatabase;
+  /** Keys and published checkpoints, as the role that may append. */
+  readonly vault: ReadDatabase;
+  readonly keys: SubjectKeyStore;
+};
+
+export type Closers = (() => Promise<unknown> | void)[];
+
+type StoreOptions = {
+  readonly roles: readonly ProcessRole[];
+  readonly logger: Logger;
+  readonly ambient: Ambient;
+  readonly durable: boolean;
+};
+
+/** Opens them in the order in which each needs the one before, and notes how to close what is open. */
+export async function openStores(
+  config: Config,
+  { logger, ambient, durable, ...options }: StoreOptions,
+  closers: Closers,
+  signal: AbortSignal,
+): Promise<Stores> {
+  const attached = await attach(config, logger, durable);
+  closers.push(attached.close);
+  const roles = attached.running ? [] : options.roles;
+  const vault = openDatabase(attached.connections.app);
+  closers.push(vault.close);
+  const master = secretOf(config.home, "master.key", config.masterKey).bytes;
+  const { origin, instanceKey } = await establishOrigin(config, vault, master, ambient);
+  const log = await openEventLog({
+    eventStore: config.eventStore,
+    database: attached.connections.app,
+    origin,
+    durability: durable ? "checked" : "unchecked",
+    production: config.production,
+    log: (message) => logger.info({ part: "event store" }, message),
+  });
+  closers.push(log.close);
+  const database = openDatabase(attached.connections.rows);
+  closers.push(database.close);
+  const signs = roles.includes("signer") || config.signingKey !== undefined;
+  const signingSeed = signs ? secretOf(config.home, "signing.key", config.signingKey).bytes : undefined;
+  const vkey = await openLog(log, origin, signingSeed && signEd25519(signingSeed).publicKey, ambient, signal);
+  return { attached, roles, origin, instanceKey, vkey, signingSeed, log, database, vault, keys: subjectKeys(vault, master) };
+}
