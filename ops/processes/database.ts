@@ -15,8 +15,9 @@ const types = {
 
 export function openDatabase(config: pg.PoolConfig): ReadDatabase {
   const pool = new pg.Pool(config);
-  // An idle connection that breaks is taken out of the pool; without a listener it would end the process.
+  // A connection that breaks while it is idle, or between two statements of a transaction, would end the process without a listener.
   pool.on("error", () => {});
+  pool.on("connect", (client) => client.on("error", () => {}));
   const within = async <T>(begin: string, work: (query: Query) => Promise<T>): Promise<T> => {
     const client = await connect(pool);
     let broken: Error | undefined;

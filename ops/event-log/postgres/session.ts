@@ -56,7 +56,9 @@ export async function openSession(connection: pg.ClientConfig, name: string): Pr
 export function openPool(connection: pg.ClientConfig, name: string, max: number): pg.Pool {
   const onConnect = (client: pg.ClientBase): Promise<unknown> => client.query(settings);
   const pool = new pg.Pool({ ...connection, application_name: name, max, connectionTimeoutMillis: 5_000, keepAlive: true, onConnect });
+  // Also while it is taken out of the pool and nothing is asked: without a listener that would end the process.
   pool.on("error", () => undefined);
+  pool.on("connect", (client) => client.on("error", () => undefined));
   return pool;
 }
 
