@@ -32,6 +32,8 @@ export type TestInstance = Instance & {
   ask(query: string, variables?: object, token?: string): Promise<any>;
   /** Resolves when the rows show all that the log holds. */
   settled(): Promise<void>;
+  /** Ends what runs and leaves the data. */
+  stop(): Promise<void>;
   /** What broke, if anything did: the process would have stopped. */
   readonly broken: readonly Error[];
 };
@@ -68,6 +70,8 @@ export async function openTestInstance(options: TestInstanceOptions = {}): Promi
   const instance = await openInstance(config, { roles, logger, durable: false, broke, ...(ambient && { ambient }) });
   const app = await openApi(instance, broke);
   const url = `http://127.0.0.1:${await listenNear(app, "127.0.0.1", port())}`;
+  let stopped: Promise<void> | undefined;
+  const stop = () => (stopped ??= app.close().then(() => instance.close()));
   return {
     ...instance,
     url,
@@ -82,9 +86,9 @@ export async function openTestInstance(options: TestInstanceOptions = {}): Promi
       const head = (await instance.log.head())!;
       for (const { name } of projections) await untilRows(instance, name, head.position);
     },
+    stop,
     async close() {
-      await app.close();
-      await instance.close();
+      await stop();
       if (!beside) await database.drop();
       await discard();
     },
