@@ -3,6 +3,7 @@ import {
   existsSync,
   fstatSync,
   fsyncSync,
+  ftruncateSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -38,59 +39,84 @@ export type SigningRecord = {
 };
 
 const tailBytes = 64 * 1024;
+const recordIn = (home: string) => join(home, "signer", "record");
 
 /**
  * The record of one log's signer: a file that only grows, one line a signature, outside the database.
- * A line that a crash tore is the last, and its signature does not exist: a line is durable before it is signed.
+ * A line that a crash tore is the last, and its signature does not exist: a line is durable before it is signed. It is cut off.
  * Trap: this file must never be put back from a backup; an older one would allow a second history to be signed.
  */
 export function openSigningRecord(home: string, origin: string): SigningRecord {
   const folder = join(home, "signer");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const file = openSync(join(folder, "record"), "a+", 0o600);
-  const text = readTail(file);
-  // What stands behind the last line end was torn; the next line must not run into it.
-  let before = text === "" || text.endsWith("\n") ? "" : "\n";
-  const whole = text.slice(0, text.lastIndexOf("\n") + 1).trimEnd();
-  return {
-    last: whole === "" ? undefined : signedOf(whole.slice(whole.lastIndexOf("\n") + 1), origin),
-    append({ frontier, position }) {
-      const line: Line = { origin, size: frontier.size, root: b64(frontierRoot(frontier)), position, edge: frontier.hashes.map(b64) };
-      writeSync(file, `${before}${JSON.stringify(line)}\n`);
-      fsyncSync(file);
-      // The first line's file has to be durable by name too.
-      if (text === "" && before === "") syncFolder(folder);
-      before = "";
-    },
-    close: () => closeSync(file),
-  };
+  const file = openSync(recordIn(home), "a+", 0o600);
+  try {
+    const { size } = fstatSync(file);
+    const { last, torn } = readTail(file, size, origin);
+    if (torn > 0) ftruncateSync(file, size - torn);
+    let isNew = size === 0;
+    return {
+      last,
+      append({ frontier, position }) {
+        const line: Line = { origin, size: frontier.size, root: b64(frontierRoot(frontier)), position, edge: frontier.hashes.map(b64) };
+        writeSync(file, `${JSON.stringify(line)}\n`);
+        fsyncSync(file);
+        // The first line's file has to be durable by name too, and so has its folder.
+        if (isNew) for (const path of [folder, home]) syncFolder(path);
+        isNew = false;
+      },
+      close: () => closeSync(file),
+    };
+  } catch (fault) {
+    closeSync(file);
+    throw fault;
+  }
 }
 
-function readTail(file: number): string {
-  const { size } = fstatSync(file);
+/** What was signed last, for whoever only looks. */
+export function readSigningRecord(home: string, origin: string): Signed | undefined {
+  if (!existsSync(recordIn(home))) return undefined;
+  const file = openSync(recordIn(home), "r");
+  try {
+    return readTail(file, fstatSync(file).size, origin).last;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The last whole line, and how many bytes stand behind it. */
+function readTail(file: number, size: number, origin: string): { readonly last: Signed | undefined; readonly torn: number } {
   const bytes = Buffer.alloc(Math.min(size, tailBytes));
   readSync(file, bytes, 0, bytes.length, size - bytes.length);
-  return bytes.toString("utf8");
+  const end = bytes.lastIndexOf("\n");
+  if (end < 0 && size > bytes.length) throw new BadRecord("the signer's record does not end in lines that a signer writes");
+  const torn = bytes.length - (end + 1);
+  if (end < 0) return { last: undefined, torn };
+  const begin = end === 0 ? 0 : bytes.lastIndexOf("\n", end - 1) + 1;
+  return { last: signedOf(bytes.toString("utf8", begin, end), origin), torn };
 }
 
 function signedOf(text: string, origin: string): Signed {
   const line = readLine(text);
   if (line.origin !== origin) throw new BadRecord(`the signer's record is of the log ${line.origin}`);
   const frontier = { size: line.size, hashes: line.edge.map((hash) => fromB64(hash) ?? new Uint8Array()) };
-  if (b64(frontierRoot(frontier)) !== line.root)
+  if (frontier.hashes.some(({ length }) => length !== 32) || b64(frontierRoot(frontier)) !== line.root)
     throw new BadRecord(`the signer's record of size ${line.size} does not fold into its own root`);
   return { frontier, position: line.position };
 }
 
 function readLine(text: string): Line {
   try {
-    return JSON.parse(text) as Line;
-  } catch {
-    throw new BadRecord("the last line of the signer's record is not what a signer writes");
+    const line = JSON.parse(text) as Line;
+    if (Number.isSafeInteger(line.size) && line.size > 0 && Array.isArray(line.edge)) return line;
+  } catch (fault) {
+    if (!(fault instanceof SyntaxError || fault instanceof TypeError)) throw fault;
   }
+  throw new BadRecord("the last line of the signer's record is not what a signer writes");
 }
 
 function syncFolder(path: string): void {
+  if (process.platform === "win32") return;
   const folder = openSync(path, "r");
   fsyncSync(folder);
   closeSync(folder);

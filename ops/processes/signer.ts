@@ -1,12 +1,14 @@
 import pg from "pg";
 import type { Logger } from "pino";
-import { signCheckpoint } from "../../domain/log/checkpoint.ts";
+import { checkpointText, signCheckpoint } from "../../domain/log/checkpoint.ts";
 import { Broken, type EventLog, Unavailable } from "../../domain/log/event-log.ts";
 import { equalBytes } from "../../domain/log/hash.ts";
 import { entryHash } from "../../domain/log/ids.ts";
 import { appendLeaf, emptyFrontier, frontierRoot } from "../../domain/log/merkle.ts";
 import type { Database } from "../../projections/database.ts";
-import { frontierAt, treeHead } from "../../projections/log-reads.ts";
+import { checkpointsOf } from "../../projections/builds.ts";
+import { entriesBetween, frontierAt } from "../../projections/log-reads.ts";
+import { logTree } from "../../projections/log-tree.ts";
 import type { Ambient } from "../ambient.ts";
 import { signEd25519 } from "../crypto.ts";
 import {
@@ -35,7 +37,9 @@ export type SignerRun = {
 };
 
 const lookMs = 200;
+const treeLookMs = 20;
 const standbyMs = 1_000;
+const lockAnswersMs = 5_000;
 
 /** What is asked of the signer does not extend what it signed before. It signs nothing more until a person has looked. */
 class Refusal extends Error {}
@@ -48,8 +52,9 @@ class LockLost extends Error {}
 export async function runSigner(run: SignerRun, signal: AbortSignal): Promise<void> {
   const { ambient, home, logger } = run;
   let said = "";
+  let written = "";
   const tell = (status: Omit<SignerStatus, "at">) => {
-    writeSignerStatus(home, { ...status, at: ambient.now() });
+    if (written !== (written = JSON.stringify(status))) writeSignerStatus(home, { ...status, at: ambient.now() });
     const now = `${status.status} ${status.reason ?? ""}`;
     if (now !== said) logger[status.status === "refused" ? "error" : "info"]({ part: "signer", ...status }, `the signer: ${now}`);
     said = now;
@@ -69,7 +74,8 @@ export async function runSigner(run: SignerRun, signal: AbortSignal): Promise<vo
   }
 }
 
-type Held = () => void;
+/** Throws `LockLost` unless the lock is ours at this moment. */
+type Held = () => Promise<void>;
 type Tell = (status: Omit<SignerStatus, "at">) => void;
 
 /** The lock lives as long as its connection: a signer that was cut off finds out before it signs again. */
@@ -80,25 +86,22 @@ async function withLock(
   { wait }: Ambient,
   work: (held: Held) => Promise<void>,
 ): Promise<void> {
-  const client = new pg.Client(connection);
-  let lost: Error | undefined;
-  client.on("error", (error) => (lost = error));
-  client.on("end", () => (lost ??= new Error("its connection ended")));
-  const held = () => {
-    if (lost) throw new LockLost(`the lock of the signer was lost: ${lost.message}`);
-  };
+  const client = new pg.Client({ ...connection, keepAlive: true, query_timeout: lockAnswersMs });
+  const lost = (error: Error) => Promise.reject(new LockLost(`the lock of the signer: ${error.message}`));
+  // What it has to say is asked for before each signature.
+  client.on("error", () => {});
   try {
-    await client.connect().catch((error: Error) => Promise.reject(new LockLost(`the database does not answer: ${error.message}`)));
+    await client.connect().catch(lost);
     for (;;) {
       const { rows } = await client
         .query<{ got: boolean }>("select pg_try_advisory_lock(hashtextextended('minutebook/signer', 0)) as got")
-        .catch((error: Error) => Promise.reject(new LockLost(error.message)));
+        .catch(lost);
       if (rows[0]!.got) break;
       tell({ status: "standby", reason: "another process signs" });
       await wait(standbyMs);
       if (signal.aborted) return;
     }
-    await work(held);
+    await work(() => client.query("select 1").then(() => undefined, lost));
   } finally {
     await client.end().catch(() => {});
   }
@@ -107,45 +110,58 @@ async function withLock(
 async function signWhileHeld(run: SignerRun, held: Held, tell: Tell, signal: AbortSignal): Promise<void> {
   const record = openSigningRecord(run.home, run.origin);
   try {
-    await agreeWithTheWorld(run, record.last);
+    if (!(await agreesWithTheWorld(run, record.last, tell, signal))) return;
     // Signed but not published: a kill came between. The same bytes are published now.
-    if (record.last && (await newestCheckpoint(run.vault.query))?.size !== record.last.frontier.size) await publish(run, record.last);
+    if (record.last) await publish(run, record.last);
     await follow(run, record, held, tell, signal);
   } finally {
     record.close();
   }
 }
 
-/** The log, the tree and what was published must all stand on what was signed last. */
-async function agreeWithTheWorld(run: SignerRun, last: Signed | undefined): Promise<void> {
+/** The log, the tree and what was published must all stand on what was signed last. False when it was told to stop. */
+async function agreesWithTheWorld(run: SignerRun, last: Signed | undefined, tell: Tell, signal: AbortSignal): Promise<boolean> {
   const published = await newestCheckpoint(run.vault.query);
   const signed = last?.frontier.size ?? 0;
   if (published && published.size > signed)
     throw new Refusal(
-      `a checkpoint of size ${published.size} is published, but the signer's record ${last ? `ends at ${signed}` : "is missing"}: a person must compare it with a checkpoint kept elsewhere`,
+      `a checkpoint of size ${published.size} is published, but the signer's record ${last ? `ends at ${signed}` : "is missing"}: a person must compare it with a checkpoint kept elsewhere (minutebook keys says how)`,
     );
-  if (!last) return;
+  if (!last) return true;
+  const root = frontierRoot(last.frontier);
+  if (published?.size === signed && !published.note.startsWith(checkpointText({ origin: run.origin, size: signed, root })))
+    throw new Refusal(`the checkpoint published of size ${signed} is not the one that was signed`);
   const head = await run.log.head();
   if (!head || head.position < last.position || (head.size !== undefined && head.size < signed))
     throw new Refusal(`the log is shorter than the ${signed} entries that were signed: it was put back to an older state`);
-  await untilTreeHas(run, signed);
-  const tree = await frontierAt(run.database, signed);
-  if (!equalBytes(frontierRoot(tree), frontierRoot(last.frontier)))
-    throw new Refusal(`the first ${signed} entries are not those that were signed: history was changed`);
+  if (!(await untilTreeHas(run, signed, tell, signal))) return false;
+  if (!equalBytes(frontierRoot(await frontierAt(run.database, signed)), root) || !(await standsInLog(run, signed - 1)))
+    throw new Refusal(`the first ${signed} entries are not those that were signed: history was changed, or put back and continued`);
+  return true;
 }
 
-async function untilTreeHas({ database, ambient }: SignerRun, size: number, signal?: AbortSignal): Promise<boolean> {
-  while (!signal?.aborted) {
-    const head = await treeHead(database);
-    if (head && head.frontier.size >= size) return true;
-    await ambient.wait(lookMs / 10);
+/** Whether the log itself holds the entry that the tree has at a leaf: rows and log may have been put back apart. */
+async function standsInLog({ log, database }: SignerRun, leaf: number): Promise<boolean> {
+  const [row] = await entriesBetween(database, leaf, leaf + 1);
+  const [recorded] = await log.read(row!.stream, row!.revision);
+  return recorded !== undefined && recorded.position === row!.position && equalBytes(entryHash(recorded.text), row!.hash);
+}
+
+/** False when it was told to stop. On entries that break the format the tree stops, and nothing is signed until it goes on. */
+async function untilTreeHas({ database, ambient }: SignerRun, size: number, tell: Tell, signal: AbortSignal): Promise<boolean> {
+  while (!signal.aborted) {
+    const { live } = await checkpointsOf(database.query, logTree.name);
+    if (live && live.size >= size) return true;
+    if (live?.status === "stopped")
+      tell({ status: "refused", reason: `the tree is stopped after ${live.size} entries: ${live.reason ?? "no reason given"}` });
+    await ambient.wait(treeLookMs);
   }
   return false;
 }
 
 /** Follows the log with an edge of its own, hashed from the entries' bytes, and signs where the tree of the rows has the same root. */
 async function follow(run: SignerRun, record: SigningRecord, held: Held, tell: Tell, signal: AbortSignal): Promise<void> {
-  const { log, ambient } = run;
+  const { log, database, ambient } = run;
   const stopping = new AbortController();
   const stop = AbortSignal.any([signal, stopping.signal]);
   let seen: Signed = record.last ?? { frontier: emptyFrontier, position: "" };
@@ -156,21 +172,21 @@ async function follow(run: SignerRun, record: SigningRecord, held: Held, tell: T
       for (const { text, position } of batch) seen = { frontier: appendLeaf(seen.frontier, entryHash(text)), position };
   })();
   const ticking = (async () => {
-    tell({ status: "signing", size: signed });
     while (!stop.aborted) {
       const next = seen;
-      if (next.frontier.size > signed && (await untilTreeHas(run, next.frontier.size, stop))) {
-        const tree = await frontierAt(run.database, next.frontier.size);
-        if (!equalBytes(frontierRoot(tree), frontierRoot(next.frontier)))
-          throw new Refusal(`the tree of size ${next.frontier.size} in the rows is not that of the log`);
-        held();
+      const { size } = next.frontier;
+      if (size > signed && (await untilTreeHas(run, size, tell, stop))) {
+        if (!equalBytes(frontierRoot(await frontierAt(database, size)), frontierRoot(next.frontier)))
+          throw new Refusal(`the tree of size ${size} in the rows is not that of the log`);
+        await held();
         // Order: the record is durable before the signature exists. A crash here means that the same size is signed again.
         record.append(next);
         await publish(run, next);
-        signed = next.frontier.size;
-        tell({ status: "signing", size: signed });
-      } else await ambient.wait(lookMs);
-      held();
+        signed = size;
+      }
+      tell({ status: "signing", size: signed });
+      await ambient.wait(lookMs);
+      await held();
     }
   })();
   try {
