@@ -70,7 +70,6 @@ export const grants: readonly string[] = [
   "grant update (size) on log.head to minutebook_app",
   "alter schema read owner to minutebook_rows",
   "grant usage on schema read to minutebook_app, minutebook_auditor",
-  "grant insert, update on rows.follower to minutebook_app",
   "alter default privileges for role minutebook_rows in schema rows grant select on tables to minutebook_app, minutebook_auditor",
 ];
 

@@ -60,8 +60,8 @@ const grid: [string, ...Role[]][] = [
   ["update keys.subject_keys set wrapped = null, destroyed_at = now()", "app"],
   ["delete from keys.subject_keys"],
   ["select * from keys.instance", "app", "rows"],
-  ["select * from rows.projections", "app", "rows", "auditor"],
-  ["insert into rows.projections (name, version) values ('p', 1)", "rows"],
+  ["select * from rows.follower", "app", "rows", "auditor"],
+  ["insert into rows.follower values ('p', '', 0)", "rows"],
   ["create table rows.made ()", "rows"],
   ["create schema extra", "rows"],
   ["select * from minutebook.migrations", "app", "rows", "auditor"],
@@ -121,8 +121,8 @@ describe("on a server that is not ours", () => {
     // The shared server has the four roles; this user is in none of them and may not enter.
     expect(await prepareDatabase(client)).toMatchObject({ roles: "single", applied: expect.arrayContaining(["001-schemas"]) });
     const connections = connectionsForUrl(url, "single");
-    expect(await may(connections, "rows", "insert into rows.projections (name, version) values ('p', 1)")).toBe(true);
-    expect(await may(connections, "auditor", "insert into rows.projections (name, version) values ('p', 1)")).toBe(false);
+    expect(await may(connections, "rows", "insert into rows.follower values ('p', '', 0)")).toBe(true);
+    expect(await may(connections, "auditor", "insert into rows.follower values ('p', '', 0)")).toBe(false);
     await leave();
   });
 
@@ -134,8 +134,8 @@ describe("on a server that is not ours", () => {
     await pool.connect();
     expect((await pool.query("select current_user as who")).rows).toEqual([{ who: "minutebook_app" }]);
     await pool.end();
-    expect(await may(connections, "app", "insert into rows.projections (name, version) values ('p', 1)")).toBe(false);
-    expect(await may(connections, "rows", "insert into rows.projections (name, version) values ('p', 1)")).toBe(true);
+    expect(await may(connections, "app", "insert into rows.follower values ('p', '', 0)")).toBe(false);
+    expect(await may(connections, "rows", "insert into rows.follower values ('p', '', 0)")).toBe(true);
     await leave();
   });
 });
