@@ -1,6 +1,5 @@
 /** Clients that go on whatever happens to the server, and the ledger of what they were told: kept outside of the system. */
 import { setTimeout as pause } from "node:timers/promises";
-import { id } from "../support/proposals.ts";
 
 export type Wish = { readonly command: string; readonly input: object; readonly key: string };
 export type Told = {
@@ -84,7 +83,7 @@ export const wishesOf =
   (n: number): Wish => {
     const key = `${run}-wish-number-${n}`;
     const kinds: readonly Omit<Wish, "key">[] = [
-      { command: "admit-member", input: { memberId: id(1_000_000 + n), displayName: `Member ${n}` } },
+      { command: "admit-member", input: { displayName: `Member ${n}` } },
       { command: "amend-proposal", input: { proposalId: hot[n % hot.length], title: `A title, ${n}` } },
       { command: "revise-ballot", input: { proposalId: open, choice: n % 2 === 0 ? "for" : "against" } },
       { command: "draft-proposal", input: { title: `A proposal, ${n}` } },
