@@ -1,0 +1,116 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { formatVkey } from "../../domain/log/note.ts";
+import { type Config, readConfig, type Sourced } from "../config.ts";
+import { signEd25519 } from "../crypto.ts";
+import { secretOf } from "../keys/secrets.ts";
+import { readSignerStatus } from "../keys/signing-record.ts";
+import { originKept } from "../verification/attached.ts";
+import { knownKey } from "../verification/known-logs.ts";
+import { dim, exits, print, printJson } from "./talk.ts";
+
+export async function run(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...args], options: { json: { type: "boolean" } } });
+  const { config, sources } = readConfig(process.env);
+  const told = {
+    origin: originKept(config.home) ?? config.logOrigin ?? null,
+    vkey: vkeyOf(config) ?? null,
+    keys: keysOf(config, sources),
+    signer: signerOf(config),
+  };
+  if (values.json) printJson(told);
+  else for (const line of inWords(told, config.home)) print(line);
+  return exits.done;
+}
+
+type Key = {
+  readonly name: string;
+  readonly about: string;
+  /** Where it lies; null while it was not drawn yet. */
+  readonly lies: string | null;
+  /** Drawn by the program itself, or of use in development alone. */
+  readonly development: boolean;
+};
+
+/** Of the key that signs here, or as it is remembered where another process signs. Nothing is drawn. */
+function vkeyOf({ home, signingKey, logOrigin }: Config): string | undefined {
+  const origin = originKept(home) ?? logOrigin;
+  if (origin === undefined) return undefined;
+  if (signingKey === undefined && !existsSync(keyFile(home, "signing.key"))) return knownKey(home, origin);
+  return formatVkey(origin, signEd25519(secretOf(home, "signing.key", signingKey).bytes).publicKey);
+}
+
+const keyFile = (home: string, name: string) => join(home, "keys", name);
+
+function keysOf({ home, databaseUrl }: Config, sources: readonly Sourced[]): readonly Key[] {
+  const kept = (name: string, file: string, about: string, setting?: Sourced["name"]): Key => {
+    const source = sources.find((one) => one.name === setting);
+    if (source && source.value !== undefined) {
+      return { name, about, lies: source.from === "environment" ? `the variable ${source.name}` : source.from, development: false };
+    }
+    const path = keyFile(home, file);
+    return { name, about, lies: existsSync(path) ? path : null, development: true };
+  };
+  const database = databaseUrl === undefined ? "the embedded database" : "the database of MINUTEBOOK_DATABASE_URL";
+  return [
+    kept("signing key", "signing.key", "signs the log's checkpoints (Ed25519)", "MINUTEBOOK_SIGNING_KEY"),
+    kept("master key", "master.key", "wraps the instance key and every subject's key", "MINUTEBOOK_MASTER_KEY"),
+    kept("token key", "token.key", "signs the development issuer's tokens"),
+    {
+      name: "instance key",
+      about: "names the guessable parts of streams",
+      lies: originKept(home) === undefined ? null : `keys.instance in ${database}, wrapped by the master key`,
+      development: false,
+    },
+    {
+      name: "subject keys",
+      about: "seal personal fields, one a subject; whose key is destroyed is forgotten",
+      lies: `keys.subject_keys in ${database}, wrapped by the master key`,
+      development: false,
+    },
+  ];
+}
+
+type Signer = {
+  readonly record: string;
+  readonly exists: boolean;
+  readonly status: string;
+  readonly reason?: string;
+  readonly whenLost: readonly string[];
+};
+
+function signerOf({ home }: Config): Signer {
+  const record = join(home, "signer", "record");
+  const { status = "has not run here", reason } = readSignerStatus(home) ?? {};
+  return { record, exists: existsSync(record), status, ...(reason !== undefined && { reason }), whenLost };
+}
+
+const whenLost = [
+  "The record says what was signed last. It belongs in no backup: put back from one, it would let a second history be signed.",
+  "If it is lost, nothing is signed any more, on purpose; the log goes on, and verify says how many entries wait for a signature.",
+  "Get the newest checkpoint that somebody outside keeps: a mirror's, a bundle's, a receipt's.",
+  "It must not be of more entries than the log has, and npx minutebook verify must end well on this log.",
+  "If it is of more, or does not agree, the log was put back to an older state: it is never continued under its origin.",
+  "Only when it agrees may a person write the record again, from that checkpoint and the tree of its size.",
+];
+
+type Told = { readonly origin: string | null; readonly vkey: string | null; readonly keys: readonly Key[]; readonly signer: Signer };
+
+function inWords({ origin, vkey, keys, signer }: Told, home: string): string[] {
+  const line = (what: string, text: string) => `  ${what.padEnd(14)}${text}`;
+  return [
+    line("log", origin ?? `none was opened in ${home} yet`),
+    line("vkey", vkey ?? "not known here: the process that signs knows it, and /log/key serves it"),
+    line("", dim("give it to whoever verifies: npx minutebook verify DIR --vkey KEY")),
+    "",
+    ...keys.flatMap(({ name, about, lies, development }) => [
+      line(name, `${lies ?? "not drawn yet"}${development ? "  (development: drawn here, never use it in production)" : ""}`),
+      line("", dim(about)),
+    ]),
+    "",
+    line("signer", `${signer.status}${signer.reason === undefined ? "" : `: ${signer.reason}`}`),
+    line("its record", `${signer.record}${signer.exists ? "" : "  (not there)"}`),
+    ...signer.whenLost.map((sentence) => line("", dim(sentence))),
+  ];
+}

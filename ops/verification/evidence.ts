@@ -1,0 +1,77 @@
+/** What was said of the log before, which it must still agree with: published checkpoints, and the signer's own record. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { Malformed } from "../../domain/log/canonical-json.ts";
+import { type Checkpoint, openCheckpoint } from "../../domain/log/checkpoint.ts";
+import { frontierRoot } from "../../domain/log/merkle.ts";
+import type { VerificationKey } from "../../domain/log/note.ts";
+import { newestCheckpoint } from "../../projections/checkpoints.ts";
+import type { Query } from "../../projections/database.ts";
+import { verifyEd25519 } from "../crypto.ts";
+import { BadRecord, openSigningRecord } from "../keys/signing-record.ts";
+
+/** A tree that somebody vouched for. */
+export type Evidence = { readonly name: string; readonly checkpoint: Checkpoint };
+export type EvidenceProblem = { readonly name: string; readonly reason: string };
+
+/** The last tree that the signer of this home signed; undefined where none ever signed here. The record is only looked at. */
+export function lastSigned(home: string, origin: string): Evidence | EvidenceProblem | undefined {
+  const name = "the signer's record";
+  // Trap: to open a record is to make one.
+  if (!existsSync(join(home, "signer", "record"))) return undefined;
+  try {
+    const record = openSigningRecord(home, origin);
+    record.close();
+    if (!record.last) return undefined;
+    const { frontier } = record.last;
+    return { name, checkpoint: { origin, size: frontier.size, root: frontierRoot(frontier) } };
+  } catch (fault) {
+    if (!(fault instanceof BadRecord)) throw fault;
+    return { name, reason: fault.message };
+  }
+}
+
+export class Checkpoints {
+  count = 0;
+  problem: EvidenceProblem | undefined;
+  private readonly query: Query;
+  private readonly key: VerificationKey;
+
+  constructor(query: Query, key: VerificationKey) {
+    this.query = query;
+    this.key = key;
+  }
+
+  /** The greatest size of which one was published by now, verified or not. */
+  async newestSize(): Promise<number> {
+    return (await newestCheckpoint(this.query))?.size ?? 0;
+  }
+
+  /** Those of the sizes (from, to] that verify, in order. */
+  async between(from: number, to: number): Promise<readonly Evidence[]> {
+    const published = await this.query<{ size: number; note: string }>(
+      "select size, note from log.checkpoint where size > $1 and size <= $2 order by size",
+      [from, to],
+    );
+    const opened: Evidence[] = [];
+    for (const { size, note } of published) {
+      this.count++;
+      const evidence = await this.open(size, note);
+      if (evidence) opened.push(evidence);
+    }
+    return opened;
+  }
+
+  private async open(size: number, note: string): Promise<Evidence | undefined> {
+    const name = `the checkpoint of ${size} entries`;
+    try {
+      const checkpoint = await openCheckpoint(note, this.key, verifyEd25519);
+      if (checkpoint.size !== size) throw new Malformed(`it is published as one of ${size} entries, but signs ${checkpoint.size}`);
+      return { name, checkpoint };
+    } catch (fault) {
+      if (!(fault instanceof Malformed)) throw fault;
+      this.problem ??= { name, reason: fault.message };
+      return undefined;
+    }
+  }
+}
