@@ -11,7 +11,7 @@ import { type Problem, problem, problemPath } from "../domain/problem.ts";
 import { mayRead } from "../domain/visibility.ts";
 import { Uuid } from "../event-schemas/values.ts";
 import { isPublished } from "../projections/checkpoints.ts";
-import { entryById, nodesOf, tileHashes } from "../projections/log-reads.ts";
+import { entryById, nodesOf, tileHashes, treeHead } from "../projections/log-reads.ts";
 import { bundleOf, entriesOf, everyKeeping } from "./bundle.ts";
 import type { ReadDeps } from "./deps.ts";
 import { proposalsIn } from "./events.ts";
@@ -56,10 +56,22 @@ function refuse(reply: FastifyReply, { code, status, title, detail, retryAfterSe
 const notYet = () => problem("NOT_YET", "No checkpoint is signed yet");
 const nothingHere = (what: string) => problem("NOT_FOUND", what);
 
+/** The last checkpoint, of a tree that the rows have: where they are being made again a shorter file would be taken for the whole one, for good. */
+async function signedTree(deps: LogDeps): Promise<{ readonly size: number; readonly note: string } | Problem> {
+  const checkpoint = await deps.checkpoint();
+  if (!checkpoint) return notYet();
+  const tree = await treeHead(deps.database);
+  if (tree && tree.frontier.size >= checkpoint.size) return checkpoint;
+  return problem("UNAVAILABLE", "The rows of the tree are being made again and do not reach the last checkpoint yet");
+}
+
 async function sendTile(deps: LogDeps, path: string, reply: FastifyReply): Promise<FastifyReply> {
   const tile = parseTilePath(`tile/${path}`);
-  const { size = 0 } = (await deps.checkpoint()) ?? {};
-  if (!tile || widthInTree(tile.level, tile.index, size) < tile.width)
+  if (!tile) return refuse(reply, nothingHere("This is not the path of a tile"));
+  const tree = await signedTree(deps);
+  if ("status" in tree) return refuse(reply, tree);
+  const { size } = tree;
+  if (widthInTree(tile.level, tile.index, size) < tile.width)
     return refuse(reply, nothingHere("There is no such tile in the last checkpoint's tree"));
   const { level, index, width } = tile;
   if (width < tileWidth && !(await isOfPublished(deps, tile)))
@@ -130,9 +142,10 @@ async function sendReceipt(
 ): Promise<FastifyReply> {
   const event = await eventFor(deps, request);
   if ("status" in event) return refuse(reply, event);
-  const checkpoint = await deps.checkpoint();
+  const checkpoint = await signedTree(deps);
+  if ("status" in checkpoint) return refuse(reply, checkpoint);
   const { text, leafIndex, data, salts, shows } = event;
-  if (!checkpoint || checkpoint.size <= leafIndex) return refuse(reply, problem("NOT_YET", "No checkpoint covers this event yet"));
+  if (checkpoint.size <= leafIndex) return refuse(reply, problem("NOT_YET", "No checkpoint covers this event yet"));
   const asked = request.query.fields?.split(",");
   const unknown = asked?.find((field) => !Object.hasOwn(data, field) || !shows(field));
   if (unknown !== undefined) return refuse(reply, nothingHere(`This event has no field ${unknown} that you may see`));
@@ -156,7 +169,9 @@ async function sendReceipt(
 const sizeForm = /^(0|[1-9]\d{0,15})$/;
 
 async function sendConsistency(deps: LogDeps, { from, to }: { from?: string; to?: string }, reply: FastifyReply): Promise<FastifyReply> {
-  const { size = 0 } = (await deps.checkpoint()) ?? {};
+  const tree = await signedTree(deps);
+  if ("status" in tree) return refuse(reply, tree);
+  const { size } = tree;
   const [first, second] = [from, to ?? String(size)].map((text) => (sizeForm.test(text ?? "") ? Number(text) : NaN)) as [number, number];
   if (!(first >= 1 && first <= second))
     return refuse(reply, problem("INVALID_INPUT", "from and to are sizes of the tree, with 1 ≤ from ≤ to"));
@@ -167,27 +182,28 @@ async function sendConsistency(deps: LogDeps, { from, to }: { from?: string; to?
 
 /** The bundle as a guest may see it, as a tar. Made twice: a tar says each file's length before the file. */
 async function sendBundle(deps: LogDeps, reply: FastifyReply): Promise<FastifyReply> {
-  const checkpoint = await deps.checkpoint();
-  if (!checkpoint) return refuse(reply, notYet());
+  const checkpoint = await signedTree(deps);
+  if ("status" in checkpoint) return refuse(reply, checkpoint);
+  const { size, note } = checkpoint;
   const { query } = deps.database;
   const source = { log: deps.log, query, viewer: { kind: "guest" } as const, keepingOf: await everyKeeping(query) };
   let lineBytes = 0;
-  for await (const { lines } of bundleOf(source, 0, checkpoint.size)) lineBytes += utf8(lines).length;
+  for await (const { lines } of bundleOf(source, 0, size)) lineBytes += utf8(lines).length;
   const exportedAt = deps.now();
   async function* files(): AsyncGenerator<Uint8Array> {
-    const head = utf8(manifest({ origin: deps.origin, vkey: deps.vkey, from: 0, to: checkpoint!.size, exportedAt }));
-    const note = utf8(checkpoint!.note);
+    const head = utf8(manifest({ origin: deps.origin, vkey: deps.vkey, from: 0, to: size, exportedAt }));
+    const signed = utf8(note);
     for (const [name, bytes] of [
       ["manifest.json", head],
-      ["checkpoint", note],
+      ["checkpoint", signed],
     ] as const)
       yield concat(tarHeader(`bundle/${name}`, bytes.length), bytes, tarPadding(bytes.length));
     yield tarHeader("bundle/entries.jsonl", lineBytes);
-    for await (const { lines } of bundleOf(source, 0, checkpoint!.size)) yield utf8(lines);
+    for await (const { lines } of bundleOf(source, 0, size)) yield utf8(lines);
     yield tarPadding(lineBytes);
-    yield tarHeader("bundle/leaves", 32 * checkpoint!.size);
-    for await (const batch of entriesOf(deps.log, query, 0, checkpoint!.size)) yield leafRows(batch.map(({ hash }) => hash));
-    yield concat(tarPadding(32 * checkpoint!.size), tarEnd);
+    yield tarHeader("bundle/leaves", 32 * size);
+    for await (const batch of entriesOf(deps.log, query, 0, size)) yield leafRows(batch.map(({ hash }) => hash));
+    yield concat(tarPadding(32 * size), tarEnd);
   }
   return reply
     .type("application/x-tar")

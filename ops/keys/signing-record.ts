@@ -10,7 +10,6 @@ import {
   readSync,
   renameSync,
   writeFileSync,
-  writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { b64, fromB64 } from "../../domain/log/hash.ts";
@@ -43,7 +42,7 @@ const recordIn = (home: string) => join(home, "signer", "record");
 
 /**
  * The record of one log's signer: a file that only grows, one line a signature, outside the database.
- * A line that a crash tore is the last, and its signature does not exist: a line is durable before it is signed. It is cut off.
+ * A line that a crash tore is the last, and its signature does not exist: a line is durable before it is signed. The next one takes its place.
  * Trap: this file must never be put back from a backup; an older one would allow a second history to be signed.
  */
 export function openSigningRecord(home: string, origin: string): SigningRecord {
@@ -53,13 +52,16 @@ export function openSigningRecord(home: string, origin: string): SigningRecord {
   try {
     const { size } = fstatSync(file);
     const { last, torn } = readTail(file, size, origin);
-    if (torn > 0) ftruncateSync(file, size - torn);
     let isNew = size === 0;
+    let isTorn = torn > 0;
     return {
       last,
       append({ frontier, position }) {
         const line: Line = { origin, size: frontier.size, root: b64(frontierRoot(frontier)), position, edge: frontier.hashes.map(b64) };
-        writeSync(file, `${JSON.stringify(line)}\n`);
+        // Not when it is opened: who only looks may see half of a line that another process is just writing.
+        if (isTorn) ftruncateSync(file, size - torn);
+        isTorn = false;
+        writeFileSync(file, `${JSON.stringify(line)}\n`);
         fsyncSync(file);
         // The first line's file has to be durable by name too, and so has its folder.
         if (isNew) for (const path of [folder, home]) syncFolder(path);
@@ -70,17 +72,6 @@ export function openSigningRecord(home: string, origin: string): SigningRecord {
   } catch (fault) {
     closeSync(file);
     throw fault;
-  }
-}
-
-/** What was signed last, for whoever only looks. */
-export function readSigningRecord(home: string, origin: string): Signed | undefined {
-  if (!existsSync(recordIn(home))) return undefined;
-  const file = openSync(recordIn(home), "r");
-  try {
-    return readTail(file, fstatSync(file).size, origin).last;
-  } finally {
-    closeSync(file);
   }
 }
 
