@@ -56,8 +56,9 @@ export function writeEntries(
   for (const { asked, at, events } of decided) {
     events.forEach((event, index) => {
       const id = eventId(asked.cmd, stream, index);
-      const data = { ...storedFields(world, event, id, keys), ...(index === 0 && formatFields(world, asked, id, keys)) };
-      const salts = Object.fromEntries(Object.keys(data).map((field) => [field, b64u(world.random(16))]));
+      const data = storedFields(world, event, id, keys);
+      if (index === 0) Object.assign(data, formatFields(world, asked, id, keys));
+      const salts = saltsFor(world, Object.keys(data));
       const entry = {
         v: 1 as const,
         log: world.origin,
@@ -89,9 +90,9 @@ function sealUnder({ cipher, origin, random }: Sealing, key: SubjectKey, id: str
 
 /** Free text is normalised before it is sealed or hashed; what the person asked is hashed as it came (the log format, §1). */
 function storedFields(world: Sealing, event: NewEvent, id: string, keys: ReadonlyMap<string, SubjectKey>): Record<string, Json> {
-  const data = normalise(event.data as JsonObject) as Record<string, Json>;
-  const stored: Record<string, Json> = { ...data };
-  for (const [field, subject] of personalFields(event)) stored[field] = sealUnder(world, keys.get(subject)!, id, field, data[field]!);
+  const stored: Record<string, Json> = {};
+  for (const field of Object.keys(event.data)) stored[field] = normalise(event.data[field] as Json);
+  for (const [field, subject] of personalFields(event)) stored[field] = sealUnder(world, keys.get(subject)!, id, field, stored[field]!);
   return stored;
 }
 
@@ -105,7 +106,26 @@ function formatFields(world: Sealing, asked: Asked, id: string, keys: ReadonlyMa
   };
 }
 
-const personalFields = ({ type, data }: NewEvent): readonly (readonly [field: string, subject: string])[] =>
-  Object.entries(declarationOf(type)!.fields).flatMap(([field, declared]) =>
-    isPersonal(declared) && data[field] !== undefined ? [[field, data[declared.subject] as string] as const] : [],
-  );
+/** A salt of 16 bytes for each field. All are spelled at once: after two bytes of zero each begins at a character of its own. */
+function saltsFor({ random }: Sealing, fields: readonly string[]): Record<string, string> {
+  const bytes = new Uint8Array(18 * fields.length);
+  for (let at = 0; at < bytes.length; at += 18) bytes.set(random(16), at);
+  const text = b64u(bytes);
+  const salts: Record<string, string> = {};
+  for (const [n, field] of fields.entries()) salts[field] = text.slice(24 * n, 24 * n + 22);
+  return salts;
+}
+
+/** The personal fields of each type, and the fields that name their subjects. */
+const declaredPersonal = new Map<string, readonly (readonly [field: string, subjectField: string])[]>();
+
+function personalFields({ type, data }: NewEvent): readonly (readonly [field: string, subject: string])[] {
+  let declared = declaredPersonal.get(type);
+  if (!declared) {
+    const { fields } = declarationOf(type)!;
+    declared = Object.entries(fields).flatMap(([field, of]) => (isPersonal(of) ? [[field, of.subject] as const] : []));
+    declaredPersonal.set(type, declared);
+  }
+  if (declared.length === 0) return declared;
+  return declared.filter(([field]) => data[field] !== undefined).map(([field, subject]) => [field, data[subject] as string]);
+}

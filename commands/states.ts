@@ -24,7 +24,7 @@ export type Folded = {
 export type Limits = { readonly bytesMax: number; readonly commandsMax: number };
 
 const usual: Limits = { bytesMax: 256 * 1024 * 1024, commandsMax: 10_000 };
-const recentMax = 100_000;
+const recentMin = 50_000;
 const sweepMs = 1_000;
 const sweepsMax = 10;
 const staleReadMs = 20;
@@ -40,8 +40,8 @@ export class States {
   readonly #limits: Limits;
   readonly #cache = new Map<string, Folded>();
   readonly #loading = new Map<string, Promise<Folded>>();
-  readonly #revisions = new Recent<string, number>(recentMax);
-  readonly #commandStreams = new Recent<string, string>(recentMax);
+  readonly #revisions = new Recent<string, number>(recentMin);
+  readonly #commandStreams = new Recent<string, string>(recentMin);
   #waiting: { position: Position; resolve: () => void; fail: (why: Unavailable) => void; sweeps: number }[] = [];
   #bytes = 0;
   #seen: Place | undefined;
@@ -141,6 +141,7 @@ export class States {
   #keep(folded: Folded): Folded {
     this.#cache.set(folded.name, folded);
     this.#bytes += folded.bytes;
+    if (this.#bytes <= this.#limits.bytesMax) return folded;
     for (const [name] of this.#cache) {
       if (this.#bytes <= this.#limits.bytesMax || name === folded.name) break;
       this.forget(name);
@@ -172,26 +173,33 @@ function advance(folded: Folded, { entry, hash, data, position, text }: Recorded
   const done = folded.commands.get(cmd);
   folded.commands.set(cmd, { revision: done?.revision ?? rev, position });
   if (folded.commands.size <= commandsMax) return;
-  folded.commands.delete(folded.commands.keys().next().value!);
+  // Several at once: a map's first key is found by walking over all that were deleted before it.
+  let surplus = Math.max(1, commandsMax >> 5);
+  for (const oldest of folded.commands.keys()) {
+    if (surplus-- === 0) break;
+    folded.commands.delete(oldest);
+  }
   folded.windowFrom = folded.commands.values().next().value!.position;
 }
 
-/** A map that forgets what was set the longest ago. */
+/** A map that remembers at least the latest keys that were set, and forgets the others half by half: nothing is ever deleted one by one. */
 class Recent<K, V> {
-  readonly #map = new Map<K, V>();
-  readonly #sizeMax: number;
+  #young = new Map<K, V>();
+  #old = new Map<K, V>();
+  readonly #sizeMin: number;
 
-  constructor(sizeMax: number) {
-    this.#sizeMax = sizeMax;
+  constructor(sizeMin: number) {
+    this.#sizeMin = sizeMin;
   }
 
   get(key: K): V | undefined {
-    return this.#map.get(key);
+    return this.#young.get(key) ?? this.#old.get(key);
   }
 
   set(key: K, value: V): void {
-    this.#map.delete(key);
-    this.#map.set(key, value);
-    if (this.#map.size > this.#sizeMax) this.#map.delete(this.#map.keys().next().value!);
+    this.#young.set(key, value);
+    if (this.#young.size < this.#sizeMin) return;
+    this.#old = this.#young;
+    this.#young = new Map();
   }
 }

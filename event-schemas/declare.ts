@@ -61,4 +61,5 @@ export function declareEvents<const D extends Declarations>(declarations: D): Ev
   return Object.fromEntries(constructors);
 }
 
-const present = (data: Record<string, unknown>) => Object.fromEntries(Object.entries(data).filter(([, value]) => value !== undefined));
+const present = (data: Record<string, unknown>) =>
+  Object.values(data).includes(undefined) ? Object.fromEntries(Object.entries(data).filter(([, value]) => value !== undefined)) : data;

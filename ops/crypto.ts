@@ -11,7 +11,7 @@ import {
   type KeyObject,
 } from "node:crypto";
 import type { SignEd25519 } from "../domain/log/checkpoint.ts";
-import { useB64uText, useSha1, useSha256 } from "../domain/log/hash.ts";
+import { useB64u, useSha1, useSha256 } from "../domain/log/hash.ts";
 import type { VerifyEd25519 } from "../domain/log/note.ts";
 import type { Cipher } from "../domain/log/sealed.ts";
 
@@ -78,8 +78,14 @@ export function useNodeHashes(): void {
     (input) => hash("sha256", input, "base64url"),
   );
   useSha1((input) => hash("sha1", input, "hex"));
-  useB64uText((text) => Buffer.from(text).toString("base64url"));
+  useB64u(
+    (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64url"),
+    (text) => (3 * text.length > scratch.length ? Buffer.from(text) : scratch.subarray(0, scratch.write(text))).toString("base64url"),
+  );
 }
+
+/** Filled anew for each text: encoding is synchronous. */
+const scratch = Buffer.allocUnsafeSlow(4_096);
 
 function fromLatin1(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length);

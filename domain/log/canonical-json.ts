@@ -109,7 +109,7 @@ export function depthOf(value: Json): number {
 
 /** Every text in NFC: for writers, over free text in `data`, never over `.auth`. Verifiers never look at it. */
 export function normalise(value: Json): Json {
-  if (typeof value === "string") return value.normalize("NFC");
+  if (typeof value === "string") return plainText.test(value) ? value : value.normalize("NFC");
   if (value === null || typeof value !== "object") return value;
   if (Array.isArray(value)) return value.map(normalise);
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, normalise(member)]));

@@ -11,6 +11,7 @@ export type TextHash = (input: Uint8Array | string) => string;
 let sha256Now: Hash = (input) => nobleSha256(bytesOf(input));
 let digestNow: TextHash = (input) => b64u(nobleSha256(bytesOf(input)));
 let sha1HexNow: TextHash = (input) => hex(nobleSha1(bytesOf(input)));
+let b64uNow = (bytes: Uint8Array): string => encode64(bytes, urlLetters);
 let b64uTextNow = (text: string): string => b64u(utf8(text));
 
 /** SHA-256, and the same as b64u: most digests of the format are only ever text. */
@@ -24,9 +25,10 @@ export function useSha1(hexOfSha1: TextHash): void {
   sha1HexNow = hexOfSha1;
 }
 
-/** base64url without padding of a text's UTF-8 bytes. */
-export function useB64uText(encode: (text: string) => string): void {
-  b64uTextNow = encode;
+/** base64url without padding, of bytes and of a text's UTF-8 bytes. */
+export function useB64u(encode: (bytes: Uint8Array) => string, encodeText: (text: string) => string): void {
+  b64uNow = encode;
+  b64uTextNow = encodeText;
 }
 
 export function sha256(input: Uint8Array | string): Uint8Array {
@@ -203,7 +205,7 @@ function valuesOf(letters: string): Int8Array {
 
 /** base64url without padding (RFC 4648 §5). */
 export function b64u(bytes: Uint8Array): string {
-  return encode64(bytes, urlLetters);
+  return b64uNow(bytes);
 }
 
 /** Undefined unless the text is the one canonical spelling of its bytes. */

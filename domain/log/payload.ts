@@ -1,6 +1,6 @@
 /** The commitment to an event's data, field by field, in the form of SD-JWT disclosures (RFC 9901, §4 of the log format). */
 import { Malformed, canonical, valueDepthMax, type Json, type JsonObject } from "./canonical-json.ts";
-import { b64uText, digest, fromB64u } from "./hash.ts";
+import { b64uText, digest, lengthOfB64u } from "./hash.ts";
 import { hasMemberSealed, isSealed } from "./sealed.ts";
 
 export { readDisclosure } from "./verify/payload.ts";
@@ -32,7 +32,7 @@ export function commit(
   for (const name of Object.keys(data)) {
     if (!fieldName.test(name)) throw new Malformed("not a name of a field", `/${name}`);
     const salt = Object.hasOwn(salts, name) ? salts[name]! : "";
-    if (fromB64u(salt)?.length !== 16) throw new Malformed("a field needs a salt of 16 bytes", `/${name}`);
+    if (lengthOfB64u(salt) !== 16) throw new Malformed("a field needs a salt of 16 bytes", `/${name}`);
     const value = data[name]!;
     if (hasMemberSealed(value) && !isSealed(value)) throw new Malformed("not of the sealed form", `/${name}`);
     try {
