@@ -15,7 +15,9 @@ export async function withAttached<T>(config: Config, use: (attached: Attached) 
   try {
     return await use(attached);
   } finally {
-    await attached.close();
+    // Trap: a server that ends holds no process open, so one that waits for that alone would end before it knows.
+    const awake = setInterval(() => {}, 1_000);
+    await attached.close().finally(() => clearInterval(awake));
   }
 }
 
