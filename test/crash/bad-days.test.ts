@@ -1,6 +1,5 @@
 /** A projection that throws, a second process on the same data, a closing that fell due while nothing ran. */
 import pg from "pg";
-import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { realAmbient } from "../../ops/ambient.ts";
 import { found } from "../../ops/founding.ts";
@@ -120,7 +119,7 @@ describe.each(stores)("on %s", (_, openStore) => {
     for (;;) {
       const { proposal } = await one.ask("query ($id: ID!) { proposal(id: $id) { state } }", { id: proposalId }, token);
       if (proposal.state === "adopted") break;
-      await pause(10);
+      await realAmbient.wait(10);
     }
     await Promise.all([one.settled(), other.settled()]);
     const entries = await wholeLog(one.log);
@@ -134,6 +133,6 @@ async function untilRow(client: pg.Client, sql: string): Promise<readonly object
   for (;;) {
     const { rows } = await client.query<object>(sql);
     if (rows.length > 0) return rows;
-    await pause(10);
+    await realAmbient.wait(10);
   }
 }

@@ -1,5 +1,5 @@
 /** Clients that go on whatever happens to the server, and the ledger of what they were told: kept outside of the system. */
-import { setTimeout as pause } from "node:timers/promises";
+import { realAmbient } from "../../ops/ambient.ts";
 
 export type Wish = { readonly command: string; readonly input: object; readonly key: string };
 export type Told = {
@@ -42,11 +42,11 @@ export function startClients(count: number, urlNow: () => string, token: () => s
       body = await response.json();
     } catch {
       told.lost++;
-      return pause(comeAgainMs);
+      return realAmbient.wait(comeAgainMs);
     }
     if (response.status === 503) {
       told.unavailable++;
-      return pause(comeAgainMs);
+      return realAmbient.wait(comeAgainMs);
     }
     told.final = { status: response.status, body };
     finals++;

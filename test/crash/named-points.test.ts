@@ -86,7 +86,7 @@ it("an append whose answer was lost is settled by the process that goes on: nobo
 
 it("a database that goes away and comes back under load costs nobody more than a wait", async () => {
   proxy.down();
-  await untilSome(() => clients.ledger.some(({ unavailable }) => unavailable > 0));
+  await expect.poll(() => clients.ledger.some(({ unavailable }) => unavailable > 0), { timeout: 30_000 }).toBe(true);
   const ready = await fetch(`${url}/readyz`);
   expect([ready.status, ((await ready.json()) as { status: string }).status]).toEqual([503, "not ready"]);
   expect((await fetch(`${url}/healthz`)).status).toBe(200);
@@ -101,7 +101,3 @@ it("nothing that was acknowledged in all this is lost", async () => {
   expect(running.child.exitCode, running.said()).toBe(0);
   await within(env, (instance) => assertNothingLost(instance, [...ledger, ...clients.ledger]));
 });
-
-async function untilSome(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 10));
-}

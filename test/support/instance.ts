@@ -4,10 +4,9 @@ import { randomBytes, randomInt } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { pino } from "pino";
-import type { Ambient } from "../../ops/ambient.ts";
+import { type Ambient, realAmbient } from "../../ops/ambient.ts";
 import { type ProcessRole, readConfig } from "../../ops/config.ts";
 import { openApi } from "../../ops/http/api.ts";
 import { listenNear } from "../../ops/http/server.ts";
@@ -97,13 +96,11 @@ export async function openTestInstance(options: TestInstanceOptions = {}): Promi
 
 async function untilRows({ database }: Instance, projection: string, position: string): Promise<void> {
   for (;;) {
-    const [row] = await database.query<{ position: string; status: string }>(
-      "select position, status from rows.checkpoint where projection = $1 and live",
-      [projection],
-    );
+    const [row] = await database.query<{ position: string }>("select position from rows.checkpoint where projection = $1 and live", [
+      projection,
+    ]);
     if (row && row.position >= position) return;
-    if (row?.status === "stopped") throw new Error(`${projection} is stopped at ${row.position}`);
-    await pause(5);
+    await realAmbient.wait(5);
   }
 }
 
@@ -182,7 +179,7 @@ async function untilListening(home: string, child: ChildProcess): Promise<string
     const lock = await readFile(join(home, "lock"), "utf8").catch(() => "{}");
     const { pid, url } = JSON.parse(lock) as { pid?: number; url?: string };
     if (pid === child.pid && url !== undefined) return url;
-    await pause(20);
+    await realAmbient.wait(20);
   }
   throw new Error(`the instance ${deadline.aborted ? "is not listening" : `ended with ${child.exitCode ?? child.signalCode}`}`);
 }
