@@ -4,7 +4,7 @@ import type { Json } from "../domain/log/canonical-json.ts";
 import { Unavailable } from "../domain/log/event-log.ts";
 import { commandId, commandNamespace, madeId, streamPart } from "../domain/log/ids.ts";
 import { type Problem, problem } from "../domain/problem.ts";
-import { type Answer, keyReused, refused } from "./answer.ts";
+import { type Answer, keyReused, type Refused, refused } from "./answer.ts";
 import { createdBy, type Pending, StreamQueues } from "./queue.ts";
 import type { Exposed } from "./expose.ts";
 import { type Folded, type Limits, States } from "./states.ts";
@@ -26,6 +26,11 @@ export type Request = {
 };
 
 const inFlightMax = 5_000;
+
+function unavailable(error: unknown): Refused {
+  if (!(error instanceof Unavailable)) throw error;
+  return refused(problem("UNAVAILABLE", error.message, { retryAfterSeconds: error.retryAfterSeconds }));
+}
 
 /** The whole write path: every command takes it, from whoever asks to the entries of one stream. */
 export class CommandHandler {
@@ -54,12 +59,9 @@ export class CommandHandler {
     if (this.#inFlight >= inFlightMax) return refused(problem("OVERLOADED", `${inFlightMax} commands are under way; send again shortly`));
     this.#inFlight++;
     try {
-      const answer = await this.#take(request, false);
+      const answer = await this.#take(request, false).catch(unavailable);
       if (answer.kind === "accepted" || request.caller.kind === "guest") return answer;
       return { ...answer, created: createdBy(request.command, this.#callOf(request, request.caller.id)) };
-    } catch (error) {
-      if (!(error instanceof Unavailable)) throw error;
-      return refused(problem("UNAVAILABLE", error.message, { retryAfterSeconds: error.retryAfterSeconds }));
     } finally {
       this.#inFlight--;
     }

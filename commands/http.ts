@@ -182,13 +182,19 @@ function itemsOf(body: Json): readonly Item[] | Problem {
   return wishes;
 }
 
+/** What builds on an item that had no answer is not refused: both are to be sent again. */
+const withoutIt = (missing: string, { status, detail }: Problem): Problem =>
+  status === 503
+    ? problem("UNAVAILABLE", `${missing} may be made by an earlier item yet: ${detail}`)
+    : problem("DEPENDENCY_REFUSED", `${missing} would have been made by an earlier item, which was refused`);
+
 /** An offline queue, in its order. What builds on an id that a refused item would have made is refused with it; all else goes on. */
 async function replayQueue(
   items: readonly Item[],
   byPath: ReadonlyMap<string, Exposed>,
   send: (command: Exposed, wish: Wish) => Promise<Answer>,
 ) {
-  const neverMade = new Set<string>();
+  const neverMade = new Map<string, Problem>();
   const outcomes: object[] = [];
   for (const { command: path, wish } of items) {
     const command = byPath.get(path);
@@ -196,11 +202,11 @@ async function replayQueue(
     const answer = !command
       ? refused(problem("NOT_FOUND", `There is no command ${path}`))
       : missing !== undefined
-        ? refused(problem("DEPENDENCY_REFUSED", `${missing} would have been made by an earlier item, which was refused`))
+        ? refused(withoutIt(missing, neverMade.get(missing)!))
         : await send(command, wish);
     if (answer.kind === "accepted") outcomes.push({ status: answer.replayed ? 200 : 201, ...bodyOf(answer) });
     else {
-      for (const id of Object.values(answer.created ?? {})) neverMade.add(id);
+      for (const id of Object.values(answer.created ?? {})) neverMade.set(id, answer.problem);
       const { status, code, title, detail, figures, errors } = answer.problem;
       outcomes.push({ status, problem: { type: problemPath(code), title, status, code, detail, figures, errors } });
     }
