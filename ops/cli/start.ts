@@ -27,15 +27,19 @@ export async function run(args: readonly string[]): Promise<number> {
     return exits.done;
   }
   try {
-    return await serve(instance, config, { empty: values.empty === true, broken: broken.promise });
+    return await serve(instance, config, { empty: values.empty === true, broken });
   } finally {
     await instance.close();
   }
 }
 
-async function serve(instance: Instance, config: Config, { empty, broken }: { empty: boolean; broken: Promise<Error> }): Promise<number> {
+async function serve(
+  instance: Instance,
+  config: Config,
+  { empty, broken }: { empty: boolean; broken: PromiseWithResolvers<Error> },
+): Promise<number> {
   const demo = empty || config.production ? undefined : await demoCommunity(instance);
-  const app = config.roles.includes("api") ? await openApi(instance, () => {}) : undefined;
+  const app = config.roles.includes("api") ? await openApi(instance, broken.resolve) : undefined;
   const port = app && (await listenNear(app, config.host, config.port));
   const url = port && `http://${config.host}:${port}`;
   if (url) instance.attached.lock?.setUrl(url);
@@ -43,7 +47,7 @@ async function serve(instance: Instance, config: Config, { empty, broken }: { em
   // Repeated signals are one: npm and the terminal may both send it.
   const asked = Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => {});
-  const why = await Promise.race([asked, broken]);
+  const why = await Promise.race([asked, broken.promise]);
   if (why instanceof Error) {
     say(`Minutebook stops: ${why.message}`);
     instance.logger.fatal({ err: why }, "a part of the machine cannot go on");
