@@ -59,6 +59,8 @@ export async function runSigner(run: SignerRun, signal: AbortSignal): Promise<vo
     if (now !== said) logger[status.status === "refused" ? "error" : "info"]({ part: "signer", ...status }, `the signer: ${now}`);
     said = now;
   };
+  // What the run before said last is no longer so.
+  tell({ status: "waiting", reason: "the record is being compared with the log" });
   while (!signal.aborted) {
     try {
       await withLock(run.connection, signal, tell, ambient, (held) => signWhileHeld(run, held, tell, signal));
