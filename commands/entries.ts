@@ -85,7 +85,7 @@ export function writeEntries(
 type Sealing = Pick<World, "origin" | "cipher" | "random">;
 
 function sealUnder({ cipher, origin, random }: Sealing, key: SubjectKey, id: string, field: string, value: Json) {
-  return seal(cipher, { key: key.key, nonce: random(12), log: origin, eventId: id, field, value });
+  return seal(cipher, { ...key, nonce: random(12), log: origin, eventId: id, field, value });
 }
 
 /** Free text is normalised before it is sealed or hashed; what the person asked is hashed as it came (the log format, §1). */

@@ -18,12 +18,16 @@ export type Folded = {
   readonly commands: Map<string, Done>;
   windowFrom?: Position;
   bytes: number;
+  /** Since room was last made in the cache. */
+  used: boolean;
 };
 
 /** How much of the log is kept folded, and how many of its latest commands a stream remembers. */
 export type Limits = { readonly bytesMax: number; readonly commandsMax: number };
 
 const usual: Limits = { bytesMax: 256 * 1024 * 1024, commandsMax: 10_000 };
+/** What making room leaves, so that it is not made for each state anew. */
+const roomKept = 0.9;
 const recentMin = 50_000;
 const sweepMs = 1_000;
 const sweepsMax = 10;
@@ -56,9 +60,7 @@ export class States {
     const name = streamName(stream, key);
     const cached = this.#cache.get(name);
     if (cached) {
-      // The map is in order of use: the first is the one not asked for the longest.
-      this.#cache.delete(name);
-      this.#cache.set(name, cached);
+      cached.used = true;
       return cached;
     }
     const underWay = this.#loading.get(name) ?? this.#load(stream, name).finally(() => this.#loading.delete(name));
@@ -128,6 +130,7 @@ export class States {
         at: "",
         commands: new Map(),
         bytes: 500,
+        used: false,
       };
       for (const recorded of await this.#log.read(name)) advance(folded, recorded, this.#limits.commandsMax);
       // A store may answer a read from before what its log has shown already (a deposed leader of a cluster does).
@@ -141,12 +144,18 @@ export class States {
   #keep(folded: Folded): Folded {
     this.#cache.set(folded.name, folded);
     this.#bytes += folded.bytes;
-    if (this.#bytes <= this.#limits.bytesMax) return folded;
-    for (const [name] of this.#cache) {
-      if (this.#bytes <= this.#limits.bytesMax || name === folded.name) break;
-      this.forget(name);
-    }
+    if (this.#bytes > this.#limits.bytesMax) this.#makeRoom(folded);
     return folded;
+  }
+
+  /** Lets go of what was not used since room was last made; where that is not enough, of what was. */
+  #makeRoom(newest: Folded): void {
+    const others = [...this.#cache.values()].filter((folded) => folded !== newest);
+    for (const folded of [...others.filter(({ used }) => !used), ...others.filter(({ used }) => used)]) {
+      if (this.#bytes <= this.#limits.bytesMax * roomKept) break;
+      this.forget(folded.name);
+    }
+    for (const folded of others) folded.used = false;
   }
 
   #apply(placed: Placed): void {

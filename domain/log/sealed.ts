@@ -27,17 +27,17 @@ export function keyId(key: Uint8Array): string {
   return b64u(sha256(concat(utf8("minutebook/key/v1\n"), key)));
 }
 
-/** The nonce is 12 random bytes, never used twice under one key. */
+/** The nonce is 12 random bytes, never used twice under one key. `id` is the key's, for whoever knows it already. */
 export function seal(
   cipher: Cipher,
-  { key, nonce, value, ...place }: FieldPlace & { key: Uint8Array; nonce: Uint8Array; value: Json },
+  { key, id = keyId(key), nonce, value, ...place }: FieldPlace & { key: Uint8Array; id?: string; nonce: Uint8Array; value: Json },
 ): SealedField {
   if (key.length !== keyBytes || nonce.length !== nonceBytes) throw new RangeError("a key has 32 bytes, a nonce 12");
   if (hasMemberSealed(value)) throw new Malformed("a value with a member `sealed` cannot be sealed", "/sealed");
   const text = utf8(canonical(value, valueDepthMax));
   const plaintext = new Uint8Array(Math.ceil(text.length / block) * block).fill(space);
   plaintext.set(text);
-  return { key: keyId(key), sealed: b64u(concat(nonce, cipher.encrypt(key, nonce, plaintext, associated(place)))) };
+  return { key: id, sealed: b64u(concat(nonce, cipher.encrypt(key, nonce, plaintext, associated(place)))) };
 }
 
 /** Opens a sealed field and checks all that its form promises: key id, tag, canonical text, padding. */

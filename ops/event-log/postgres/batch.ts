@@ -99,14 +99,15 @@ async function insertAll(client: pg.ClientBase, size: number, wishes: readonly W
   const values = [
     size,
     textArray(streams),
-    revisions,
+    `{${revisions.join()}}`,
     textArray(texts),
     textArray(data),
     textArray(salts),
-    commands,
-    firsts,
-    needed.map(({ stream }) => stream),
-    needed.map(({ expected }) => expected),
+    // A command's id has no character that an array would escape, and its form was checked.
+    `{${commands.join()}}`,
+    `{${firsts.join()}}`,
+    textArray(needed.map(({ stream }) => stream)),
+    `{${needed.map(({ expected }) => expected).join()}}`,
   ];
   const { rowCount } = await client.query({ ...insert, values });
   return rowCount === streams.length;
