@@ -1,5 +1,5 @@
 import { BadConfiguration } from "./config.ts";
-import { exits, NotThere, say, Usage } from "./cli/talk.ts";
+import { exits, NotThere, say, Usage } from "./terminal.ts";
 import { useNodeHashes } from "./crypto.ts";
 
 type Command = {

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { readConfig, type Sourced } from "../config.ts";
-import { dim, exits, print, printJson } from "./talk.ts";
+import { dim, exits, print, printJson } from "../terminal.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: { json: { type: "boolean" } } });

@@ -10,8 +10,8 @@ import { demoCommunity } from "../demo-community.ts";
 import { openApi } from "../http/api.ts";
 import type { Instance } from "../instance.ts";
 import { rowsAt } from "../instance/rows.ts";
-import { withInstance } from "./open.ts";
-import { bold, dim, exits, green, print, printJson, red, say, Usage } from "./talk.ts";
+import { withInstance } from "../instance/for-command.ts";
+import { bold, dim, exits, green, print, printJson, red, say, Usage } from "../terminal.ts";
 import { memberNamed } from "./token.ts";
 
 /** One vote on its way, each step measured; against the instance that runs, else in this process. Any number of times. */

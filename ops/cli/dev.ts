@@ -4,7 +4,7 @@ import pg from "pg";
 import { type Config, readConfig } from "../config.ts";
 import type { Attached } from "../instance/attach.ts";
 import { withAttached } from "../verification/attached.ts";
-import { exits, print, say, Usage } from "./talk.ts";
+import { exits, print, say, Usage } from "../terminal.ts";
 
 /** Changes a stored entry behind the log's back, as someone with all rights on the database could, to show that it does not stay unseen. */
 export async function run(args: readonly string[]): Promise<number> {

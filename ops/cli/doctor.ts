@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { readConfig } from "../config.ts";
 import { type Diagnosed, diagnose } from "../diagnosis/checks.ts";
 import { realProbes } from "../diagnosis/probes.ts";
-import { dim, exits, green, print, printJson, red } from "./talk.ts";
+import { dim, exits, green, print, printJson, red } from "../terminal.ts";
 
 /** A configuration that cannot be read has the same exit status as a check that fails: neither lets the instance run. */
 export async function run(args: readonly string[]): Promise<number> {

@@ -7,8 +7,8 @@ import { checkpointOf, newestCheckpoint, type Published } from "../../projection
 import { frontierAt } from "../../projections/log-reads.ts";
 import { bundleOf, everyKeeping } from "../../read-api/bundle.ts";
 import type { Instance } from "../instance.ts";
-import { withInstance } from "./open.ts";
-import { exits, NotThere, print, progress, say, Usage } from "./talk.ts";
+import { withInstance } from "../instance/for-command.ts";
+import { exits, NotThere, print, progress, say, Usage } from "../terminal.ts";
 
 const waitMs = 10_000;
 const lookMs = 100;

@@ -1,8 +1,8 @@
 import { parseArgs } from "node:util";
 import { Handle, Title } from "../../event-schemas/values.ts";
 import { found } from "../founding.ts";
-import { withInstance } from "./open.ts";
-import { exits, print, say, Usage } from "./talk.ts";
+import { withInstance } from "../instance/for-command.ts";
+import { exits, print, say, Usage } from "../terminal.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({

@@ -3,8 +3,8 @@ import { Unavailable } from "../../domain/log/event-log.ts";
 import { importConsultation, ImportRefused } from "../imports/asking.ts";
 import { readConsultation } from "../imports/consultation.ts";
 import { BadInput } from "../imports/csv.ts";
-import { withInstance } from "./open.ts";
-import { exits, formatSeconds, print, progress, say, Usage } from "./talk.ts";
+import { withInstance } from "../instance/for-command.ts";
+import { exits, formatSeconds, print, progress, say, Usage } from "../terminal.ts";
 
 const options = { as: { type: "string" }, close: { type: "boolean" }, json: { type: "boolean" } } as const;
 

@@ -8,7 +8,7 @@ import { secretOf } from "../keys/secrets.ts";
 import { readSignerStatus } from "../keys/signing-record.ts";
 import { originKept } from "../verification/attached.ts";
 import { knownKey } from "../verification/known-logs.ts";
-import { dim, exits, print, printJson } from "./talk.ts";
+import { dim, exits, print, printJson } from "../terminal.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: { json: { type: "boolean" } } });

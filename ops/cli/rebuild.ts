@@ -6,9 +6,9 @@ import type { Projection } from "../../projections/projection.ts";
 import { rebuildProjection } from "../../projections/rebuild.ts";
 import type { Instance } from "../instance.ts";
 import { projections } from "../projections.ts";
-import { withInstance } from "./open.ts";
+import { withInstance } from "../instance/for-command.ts";
 import { printDigests } from "./replay.ts";
-import { exits, NotThere, printJson, progress, say, Usage } from "./talk.ts";
+import { exits, NotThere, printJson, progress, say, Usage } from "../terminal.ts";
 
 /** Rows are read as they were until the new ones have caught up, also beside an instance that runs. */
 export async function run(args: readonly string[]): Promise<number> {

@@ -3,8 +3,8 @@ import { type EventLog, Unavailable } from "../../domain/log/event-log.ts";
 import type { TableDigest } from "../../projections/digest.ts";
 import { replay } from "../../projections/rebuild.ts";
 import { projections } from "../projections.ts";
-import { withInstance } from "./open.ts";
-import { exits, NotThere, print, printJson, say, Usage } from "./talk.ts";
+import { withInstance } from "../instance/for-command.ts";
+import { exits, NotThere, print, printJson, say, Usage } from "../terminal.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: { to: { type: "string" }, json: { type: "boolean" } } });

@@ -6,7 +6,7 @@ import { listenNear } from "../http/server.ts";
 import { openApi } from "../http/api.ts";
 import { type Instance, openInstance } from "../instance.ts";
 import { openLogger } from "../logger.ts";
-import { bold, dim, exits, green, say } from "./talk.ts";
+import { bold, dim, exits, green, say } from "../terminal.ts";
 
 /** Starts everything, says where to look, and runs until it is told to stop. */
 export async function run(args: readonly string[]): Promise<number> {

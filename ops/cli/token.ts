@@ -2,8 +2,8 @@ import { parseArgs } from "node:util";
 import { streamPart } from "../../domain/log/ids.ts";
 import { Handle, Uuid } from "../../event-schemas/values.ts";
 import type { Instance } from "../instance.ts";
-import { withInstance } from "./open.ts";
-import { exits, print, say, Usage } from "./talk.ts";
+import { withInstance } from "../instance/for-command.ts";
+import { exits, print, say, Usage } from "../terminal.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options: { json: { type: "boolean" } } });

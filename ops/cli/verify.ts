@@ -11,8 +11,8 @@ import { originOf, withAttached } from "../verification/attached.ts";
 import { type Finding, type Verdict, verdictWithoutKey, verifyInstance } from "../verification/instance.ts";
 import { knownKey, knownLogsFile, rememberKey } from "../verification/known-logs.ts";
 import { type Source, storedInLog, storedInPostgres } from "../verification/stored.ts";
-import { dim, exits, green, NotThere, print, printJson, progress, red, say, Usage } from "./talk.ts";
-import { verifyPath } from "./verify-files.ts";
+import { dim, exits, green, NotThere, print, printJson, progress, red, say, Usage } from "../terminal.ts";
+import { verifyPath } from "../verification/files.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({

@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import pg from "pg";
 import type { Logger } from "pino";
 import { BadConfiguration, type Config } from "../config.ts";
-import { NotThere } from "../cli/talk.ts";
+import { NotThere } from "../terminal.ts";
 import { type Connections, connectionsFor, connectionsForUrl } from "../postgres/connections.ts";
 import { type HomeLock, lockHome } from "../postgres/home-lock.ts";
 import { prepareDatabase } from "../postgres/schema.ts";
@@ -33,7 +33,9 @@ export async function attach(config: Config, logger: Logger, durable = true): Pr
   const held = lock.taken === undefined ? lock : undefined;
   try {
     const attached =
-      config.databaseUrl !== undefined ? await external(config.databaseUrl, logger, durable) : await embedded(config.home, held, logger, durable);
+      config.databaseUrl !== undefined
+        ? await external(config.databaseUrl, logger, durable)
+        : await embedded(config.home, held, logger, durable);
     return {
       ...attached,
       ...(held ? { lock: held } : { running: lock.taken! }),

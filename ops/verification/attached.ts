@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { NotThere } from "../cli/talk.ts";
+import { NotThere } from "../terminal.ts";
 import type { Config } from "../config.ts";
 import { type Attached, attach } from "../instance/attach.ts";
 import { readHomeState } from "../postgres/home-state.ts";

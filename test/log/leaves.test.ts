@@ -7,7 +7,7 @@ import { canonical, type JsonObject } from "../../domain/log/canonical-json.ts";
 import { b64, fromHex, sha256, utf8 } from "../../domain/log/hash.ts";
 import { appendLeaf, emptyFrontier } from "../../domain/log/merkle.ts";
 import { verifyBundle, type BundleResult, type Leaves, type Problem } from "../../domain/log/verify.ts";
-import { verifyPath, type VerifyOptions } from "../../ops/cli/verify-files.ts";
+import { verifyPath, type VerifyOptions } from "../../ops/verification/files.ts";
 import { verifyEd25519 as verify } from "../../ops/crypto.ts";
 import { generateBundle, randomBelow } from "./generate-bundle.ts";
 import { vectors } from "./vectors.ts";
