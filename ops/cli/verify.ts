@@ -165,9 +165,10 @@ function conclusion([first, ...more]: readonly Finding[], intact: number, size: 
   ];
 }
 
-const placed = ({ part, leaf, type, stream, reason }: Finding) =>
+const placed = ({ table, leaf, type, stream, reason }: Finding) =>
   [
-    ...(leaf === undefined ? [] : [`${part === "rows" ? "row of leaf" : "position"} ${leaf}`]),
+    ...(table === undefined ? [] : [`table ${table}`]),
+    ...(leaf === undefined ? [] : [`${table === undefined ? "position" : "row of leaf"} ${leaf}`]),
     ...(type === undefined ? [] : [type]),
     ...(stream === undefined ? [] : [`stream ${stream}`]),
     reason,

@@ -15,6 +15,8 @@ import { TreeRows } from "./tree-rows.ts";
 /** What does not verify. With a leaf, all entries before it are intact. */
 export type Finding = {
   readonly part: "log" | "checkpoint" | "rows";
+  /** Of the rows that the tree is served from. */
+  readonly table?: string;
   readonly leaf?: number;
   readonly stream?: string;
   readonly type?: string;
