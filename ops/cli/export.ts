@@ -21,22 +21,29 @@ export async function run(args: readonly string[]): Promise<number> {
   });
   const [directory] = positionals;
   if (directory === undefined || positionals.length > 1) throw new Usage("export takes one directory");
-  if (existsSync(directory) && readdirSync(directory).length > 0) throw new Usage(`${directory} is not empty`);
-  const from = sizeOf("--from", values.from) ?? 0;
-  const to = sizeOf("--to", values.to);
+  const { from, to, full } = { from: sizeOf("--from", values.from) ?? 0, to: sizeOf("--to", values.to), full: values.full === true };
   return withInstance(async (instance) => {
-    const checkpoint = await checkpointFor(instance, to);
-    if (from >= checkpoint.size) throw new Usage(`--from ${from} is not below ${checkpoint.size}`);
-    await writeBundle(instance, directory, { from, checkpoint, full: values.full === true });
-    const said = { directory, origin: instance.origin, from, to: checkpoint.size, full: values.full === true };
+    const size = await exportBundle(instance, directory, { from, to, full });
     print(
       values.json
-        ? JSON.stringify(said)
-        : `${checkpoint.size - from} entries of ${instance.origin} in ${directory}, ${said.full ? "everything in stored form" : "as a guest may see them"}`,
+        ? JSON.stringify({ directory, origin: instance.origin, from, to: size, full })
+        : `${size - from} entries of ${instance.origin} in ${directory}, ${full ? "everything in stored form" : "as a guest may see them"}`,
     );
     say(`check it anywhere:  npx minutebook verify ${directory} --vkey '${instance.vkey}'`);
     return exits.done;
   });
+}
+
+type Exporting = Pick<Instance, "log" | "database" | "origin" | "vkey" | "ambient">;
+type Asked = { readonly from: number; readonly to?: number | undefined; readonly full: boolean };
+
+/** Writes the bundle into a directory that is empty or not there yet. Answers the size of the tree that it ends with. */
+export async function exportBundle(instance: Exporting, directory: string, { from, to, full }: Asked): Promise<number> {
+  if (existsSync(directory) && readdirSync(directory).length > 0) throw new Usage(`${directory} is not empty`);
+  const checkpoint = await checkpointFor(instance, to);
+  if (from >= checkpoint.size) throw new Usage(`--from ${from} is not below ${checkpoint.size}`);
+  await writeBundle(instance, directory, { from, checkpoint, full });
+  return checkpoint.size;
 }
 
 function sizeOf(name: string, text: string | undefined): number | undefined {
@@ -46,7 +53,7 @@ function sizeOf(name: string, text: string | undefined): number | undefined {
 }
 
 /** A bundle ends where a checkpoint was published; the newest unless a size is named. */
-async function checkpointFor({ database, log, ambient }: Instance, to: number | undefined): Promise<Published> {
+async function checkpointFor({ database, log, ambient }: Exporting, to: number | undefined): Promise<Published> {
   if (to !== undefined) {
     const checkpoint = await checkpointOf(database.query, to);
     if (!checkpoint) throw new Usage(`no checkpoint was published of size ${to}`);
@@ -65,7 +72,7 @@ async function checkpointFor({ database, log, ambient }: Instance, to: number | 
 type Range = { readonly from: number; readonly checkpoint: Published; readonly full: boolean };
 
 async function writeBundle(
-  { log, database, origin, vkey, ambient }: Instance,
+  { log, database, origin, vkey, ambient }: Exporting,
   directory: string,
   { from, checkpoint, full }: Range,
 ): Promise<void> {
