@@ -11,7 +11,7 @@ import { commands, policies } from "./commands.ts";
 import type { Config, ProcessRole } from "./config.ts";
 import { cipher } from "./crypto.ts";
 import { factsOf } from "./instance/facts.ts";
-import { type Identity, tokenIdentity } from "./http/identity.ts";
+import { guestsOnly, type Identity, tokenIdentity } from "./http/identity.ts";
 import { secretOf } from "./keys/secrets.ts";
 import type { SubjectKeyStore } from "./keys/subject-keys.ts";
 import type { ReadDatabase } from "./processes/database.ts";
@@ -88,7 +88,9 @@ export async function openInstance(config: Config, options: OpenOptions): Promis
       stopping.abort();
       await tasks;
     });
-    const identity = await tokenIdentity(secretOf(config.home, "token.key", undefined).bytes, origin, ambient);
+    const identity = config.production
+      ? guestsOnly
+      : await tokenIdentity(secretOf(config.home, "token.key", undefined).bytes, origin, ambient);
     return { config, logger, ambient, attached, origin, vkey, log, database, keys, instanceKey, identity, handler, rows, ballots, close };
   } catch (error) {
     await close();

@@ -14,7 +14,7 @@ const commands: Readonly<Record<string, Command>> = {
   token: { usage: "token MEMBER", about: "a development token for a member, by handle or id", load: () => import("./cli/token.ts") },
   demo: { usage: "demo vote", about: "watch one vote become a provable fact", load: () => import("./cli/demo.ts") },
   import: {
-    usage: "import consultation DIR",
+    usage: "import consultation DIR [--as HANDLE] [--close]",
     about: "bring a consultation in, through the same commands as the API",
     load: () => import("./cli/import.ts"),
   },

@@ -72,6 +72,13 @@ export async function tokenIdentity(seed: Uint8Array, origin: string, { now, ran
   };
 }
 
+/** Of an instance that trusts no issuer yet: everybody reads as a guest, and nobody sends a command. */
+export const guestsOnly: Identity = {
+  identify: async ({ headers: { authorization } }) =>
+    authorization === undefined ? guest : denied("no issuer of tokens is configured; the development issuer is refused in production"),
+  issue: () => Promise.reject(new Error("the development issuer is refused in production")),
+};
+
 /** Why exactly a token is refused helps a forger more than a user, who needs to know only whether to fetch a new one. */
 const denied = (why: string) => problem("UNAUTHENTICATED", `The token was refused: ${why}`);
 

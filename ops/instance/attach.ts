@@ -57,13 +57,15 @@ async function embedded(home: string, lock: HomeLock | undefined, logger: Logger
   if (!lock) {
     const server = await attachPostgres(home);
     if (!server) throw new NotThere(`another process holds ${home}, but its database does not answer yet; try again in a moment`);
-    return { connections: connectionsFor(server), describe: server.describe };
+    return { connections: connectionsFor(server), describe: described(server.describe) };
   }
   const server = await startPostgres({ home, durable, log: (line) => logger.info({ part: "postgres" }, line) });
   const connections = connectionsFor(server);
   await prepared(connections.superuser, durable);
-  return { connections, describe: server.describe, server };
+  return { connections, describe: described(server.describe), server };
 }
+
+const described = (describe: Attached["describe"]): Attached["describe"] => ({ ...describe, version: `PostgreSQL ${describe.version}` });
 
 async function external(url: string, logger: Logger, durable: boolean): Promise<Reached> {
   const { roles, version } = await prepared({ connectionString: url }, durable);

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { EventLog } from "../../domain/log/event-log.ts";
 import type { Ambient } from "../ambient.ts";
-import type { Config, ProcessRole } from "../config.ts";
+import { BadConfiguration, type Config, type ProcessRole } from "../config.ts";
 import { signEd25519 } from "../crypto.ts";
 import { openEventLog } from "../event-log/open.ts";
 import { secretOf } from "../keys/secrets.ts";
@@ -44,6 +44,7 @@ export async function openStores(
   closers: Closers,
   signal: AbortSignal,
 ): Promise<Stores> {
+  refuseDevelopmentKeys(config, options.roles);
   const attached = await attach(config, logger, durable);
   closers.push(attached.close);
   const roles = attached.running ? [] : options.roles;
@@ -66,4 +67,15 @@ export async function openStores(
   const signingSeed = signs ? secretOf(config.home, "signing.key", config.signingKey).bytes : undefined;
   const vkey = await openLog(log, origin, signingSeed && signEd25519(signingSeed).publicKey, ambient, signal);
   return { attached, roles, origin, instanceKey, vkey, signingSeed, log, database, vault, keys: subjectKeys(vault, master) };
+}
+
+/** A key that was drawn and lies beside the data protects them from nobody who can read the data. */
+function refuseDevelopmentKeys({ production, masterKey, signingKey }: Config, roles: readonly ProcessRole[]): void {
+  if (!production) return;
+  if (masterKey === undefined)
+    throw new BadConfiguration("in production MINUTEBOOK_MASTER_KEY must be configured: a drawn key is for development");
+  if (signingKey === undefined && roles.includes("signer"))
+    throw new BadConfiguration(
+      "in production MINUTEBOOK_SIGNING_KEY must be configured where the role signer runs: a drawn key is for development",
+    );
 }
