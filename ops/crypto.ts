@@ -80,7 +80,8 @@ export function useNodeHashes(): void {
   useSha1((input) => hash("sha1", input, "hex"));
   useB64u(
     (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64url"),
-    (text) => (3 * text.length > scratch.length ? Buffer.from(text) : scratch.subarray(0, scratch.write(text))).toString("base64url"),
+    (text) =>
+      3 * text.length > scratch.length ? Buffer.from(text).toString("base64url") : scratch.toString("base64url", 0, scratch.write(text)),
   );
 }
 

@@ -56,13 +56,17 @@ export function hmacSha256(key: Uint8Array, message: Uint8Array | string): Uint8
 /** RFC 9562 version 5, lower case. The namespace is a UUID in lower case. */
 export function uuidV5(namespace: string, name: string): string {
   if (!uuidForm.test(namespace)) throw new RangeError("the namespace is not a UUID");
-  const bytes = utf8(sixteen + name);
+  const end = writeAscii(name, named, 16);
+  const bytes = end === undefined ? utf8(sixteen + name) : named.subarray(0, end);
   for (let to = 0, at = 0; to < 16; to++, at += 2) {
     if (at === 8 || at === 13 || at === 18 || at === 23) at++;
     bytes[to] = (hexDigit(namespace, at) << 4) | hexDigit(namespace, at + 1);
   }
   return uuidText(sha1HexNow(bytes), "5");
 }
+
+/** Filled anew for each id: hashing is synchronous. */
+const named = new Uint8Array(512);
 
 const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Room for the namespace before the name. */
@@ -117,12 +121,18 @@ export function utf8(text: string): Uint8Array {
 
 function asciiBytes(text: string): Uint8Array | undefined {
   const bytes = new Uint8Array(text.length);
+  return writeAscii(text, bytes, 0) === undefined ? undefined : bytes;
+}
+
+/** Where the text ends; undefined when it is not ASCII, or has no room. */
+function writeAscii(text: string, bytes: Uint8Array, from: number): number | undefined {
+  if (from + text.length > bytes.length) return undefined;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code > 127) return undefined;
-    bytes[at] = code;
+    bytes[from + at] = code;
   }
-  return bytes;
+  return from + text.length;
 }
 
 /** Exported for its test: the platform's encoder hides it everywhere else. */
