@@ -1,7 +1,6 @@
 /** A log in Postgres, its tree, and signers over both: as many as a test wants, each of which may be made to fail. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
 import { pino } from "pino";
 import type { EventLog, Sealed } from "../../domain/log/event-log.ts";
@@ -25,8 +24,9 @@ import { guardedHome, testDatabase, type TestDatabase } from "../support/postgre
 
 useNodeHashes();
 
+const lookMs = 5;
 /** Nothing here waits for the sake of waiting. */
-export const hasty = { ...realAmbient, wait: (ms: number) => pause(Math.min(ms, 5)) };
+export const hasty = { ...realAmbient, wait: (ms: number) => realAmbient.wait(Math.min(ms, lookMs)) };
 const silent = pino({ level: "silent" });
 export const seed = new Uint8Array(32).fill(5);
 export const vkey = formatVkey(origin, signEd25519(seed).publicKey);
@@ -149,7 +149,7 @@ export class SigningRig {
   }
 
   async signedTo(size: number): Promise<void> {
-    while ((await this.published()).at(-1)?.size !== size) await pause(5);
+    while ((await this.published()).at(-1)?.size !== size) await realAmbient.wait(lookMs);
   }
 
   async rowsShow(size: number): Promise<void> {
@@ -160,7 +160,7 @@ export class SigningRig {
     for (;;) {
       const [tree] = await this.projector.status();
       if (tree?.status === "stopped") return tree.reason!;
-      await pause(5);
+      await realAmbient.wait(lookMs);
     }
   }
 

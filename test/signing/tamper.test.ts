@@ -54,6 +54,7 @@ async function untilSigned(): Promise<number> {
   for (;;) {
     const { size } = (await instance.log.head())!;
     if ((await newestCheckpoint(instance.database.query))?.size === size) return size!;
+    await instance.ambient.wait(20);
   }
 }
 
