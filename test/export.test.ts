@@ -3,7 +3,6 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { leafRows, manifest } from "../domain/log/bundle.ts";
 import { signCheckpoint } from "../domain/log/checkpoint.ts";
@@ -67,7 +66,7 @@ async function signed(): Promise<void> {
   for (;;) {
     const answer = await fetch(`${instance.url}/log/checkpoint`);
     if (answer.status === 200 && Number((await answer.text()).split("\n")[1]) >= size) return;
-    await pause(20);
+    await instance.ambient.wait(20);
   }
 }
 
