@@ -49,6 +49,7 @@ export class States {
   #waiting: { position: Position; resolve: () => void; fail: (why: Unavailable) => void; sweeps: number }[] = [];
   #bytes = 0;
   #seen: Place | undefined;
+  #ended = false;
 
   constructor(log: EventLog, wait: (ms: number) => Promise<void>, limits: Partial<Limits> = {}) {
     this.#log = log;
@@ -71,6 +72,7 @@ export class States {
   /** Resolves when every entry up to and with this position has been applied to the cached states; throws `Unavailable` after some 10 s. */
   passed(position: Position): Promise<void> {
     if (this.#seen && this.#seen.position >= position) return Promise.resolve();
+    if (this.#ended) return Promise.reject(followsNoMore());
     if (this.#waiting.length === 0) void this.#sweep();
     return new Promise((resolve, fail) => this.#waiting.push({ position, resolve, fail, sweeps: 0 }));
   }
@@ -105,10 +107,15 @@ export class States {
   /** Follows the log until the signal aborts. Throws when an entry cannot be read: a process that cannot follow must not decide. */
   async follow(after: Place | undefined, signal: AbortSignal): Promise<void> {
     if (after) this.#see(after);
-    for await (const batch of this.#log.follow(after, signal)) {
-      for (const placed of batch) this.#apply(placed);
-      const last = batch.at(-1)!;
-      this.#see({ position: last.position, size: last.leafIndex + 1 });
+    try {
+      for await (const batch of this.#log.follow(after, signal)) {
+        for (const placed of batch) this.#apply(placed);
+        const last = batch.at(-1)!;
+        this.#see({ position: last.position, size: last.leafIndex + 1 });
+      }
+    } finally {
+      this.#ended = true;
+      for (const { fail } of this.#waiting.splice(0)) fail(followsNoMore());
     }
   }
 
@@ -169,6 +176,8 @@ export class States {
     this.#bytes += folded.bytes - before;
   }
 }
+
+const followsNoMore = () => new Unavailable("this process follows the log no more", "unknown");
 
 /** One more entry of the stream. */
 function advance(folded: Folded, { entry, hash, data, position, text }: Recorded, commandsMax: number): void {

@@ -5,7 +5,7 @@ import type { CommandHandler } from "../../commands/handle.ts";
 import type { Cause, Policy } from "../../commands/policies.ts";
 import { system } from "../../domain/caller.ts";
 import type { AnyStream } from "../../domain/decider.ts";
-import { type EventLog, type Place, type Placed, Unavailable } from "../../domain/log/event-log.ts";
+import { type EventLog, type Place, type Placed, type Position, Unavailable } from "../../domain/log/event-log.ts";
 import type { Json } from "../../domain/log/canonical-json.ts";
 import { policyKey } from "../../domain/log/ids.ts";
 import { readEvent } from "../../event-schemas/catalogue.ts";
@@ -16,7 +16,7 @@ export type Follower = { readonly load: () => Promise<Place | undefined>; readon
 
 export type PolicyRun = {
   readonly log: EventLog;
-  readonly handler: Pick<CommandHandler, "handle">;
+  readonly handler: Pick<CommandHandler, "handle" | "states">;
   readonly commands: readonly Exposed[];
   readonly policies: readonly Policy[];
   readonly follower: Follower;
@@ -65,7 +65,7 @@ export async function runPolicies(run: PolicyRun, signal: AbortSignal): Promise<
   await Promise.all([...underWay.values()].map(({ settled }) => settled));
 }
 
-type Effect = { readonly policy: string; readonly cause: Cause; readonly n: number; readonly event: string };
+type Effect = { readonly policy: string; readonly cause: Cause; readonly n: number; readonly event: string; readonly position: Position };
 
 /** What one event causes, from the states as of its own place. */
 async function effectsOf({ policies, wait }: PolicyRun, past: PastStates, placed: Placed, signal: AbortSignal): Promise<readonly Effect[]> {
@@ -80,7 +80,7 @@ async function effectsOf({ policies, wait }: PolicyRun, past: PastStates, placed
     const states: Record<string, unknown> = {};
     for (const [as, { stream, key }] of Object.entries(reads?.(caused) ?? {}))
       states[as] = await untilAnswered(wait, () => past.at(stream, key, placed), signal);
-    effects.push(...causes(caused, states).map((cause, n) => ({ policy: name, cause, n, event: entry.id })));
+    effects.push(...causes(caused, states).map((cause, n) => ({ policy: name, cause, n, event: entry.id, position: placed.position })));
   }
   return effects;
 }
@@ -93,7 +93,7 @@ type Reaction = {
 async function carryOut(
   run: PolicyRun,
   byName: ReadonlyMap<string, Exposed>,
-  { policy, cause, n, event }: Effect,
+  { policy, cause, n, event, position }: Effect,
   signal: AbortSignal,
 ): Promise<void> {
   const send = ({ command, input, subject }: Pick<Cause, "command" | "input" | "subject">) => {
@@ -103,6 +103,8 @@ async function carryOut(
     const request = { command: exposed, caller, key, input: input as Json, cause: event, ...(subject !== undefined && { subject }) };
     return untilKnown(run, () => run.handler.handle(request), signal);
   };
+  // Order: whoever decides has seen the event. This process may be told of it before, and what is refused from before it is refused for good.
+  if (!(await untilSeen(run, position, signal))) return;
   const answer = await send(cause);
   if (!answer) return;
   // A crash before the record is healed by the repeat: the same command is a replay then, with the same first event.
@@ -111,6 +113,20 @@ async function carryOut(
   if (!cause.refused) return run.logger.info({ policy, event, command: cause.command, code }, `policy refused: ${detail}`);
   run.logger.warn({ policy, event, command: cause.command, code }, `policy refused and recorded: ${detail}`);
   await send(cause.refused(code));
+}
+
+/** False when the process stops first. */
+async function untilSeen({ handler, wait }: PolicyRun, position: Position, signal: AbortSignal): Promise<boolean> {
+  for (let tries = 0; !signal.aborted; tries++) {
+    try {
+      await handler.states.passed(position);
+      return true;
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      await wait(retryMs[Math.min(tries, retryMs.length - 1)]!);
+    }
+  }
+  return false;
 }
 
 async function untilAnswered<T>(wait: Ambient["wait"], ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
