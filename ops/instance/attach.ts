@@ -55,7 +55,8 @@ type Reached = Pick<Attached, "connections" | "describe" | "server">;
 
 async function embedded(home: string, lock: HomeLock | undefined, logger: Logger, durable: boolean): Promise<Reached> {
   if (!lock) {
-    const server = await attachPostgres(home);
+    // It may be starting or stopping at this very moment: then there is nothing to connect to.
+    const server = await attachPostgres(home).catch(() => undefined);
     if (!server) throw new NotThere(`another process holds ${home}, but its database does not answer yet; try again in a moment`);
     return { connections: connectionsFor(server), describe: described(server.describe) };
   }

@@ -136,8 +136,14 @@ export async function stopPostmaster({ as, binaries, state }: Cluster, { pid, ex
   const stop = (mode: string) => runAs(as, binaries.pgCtl, ["stop", "-D", state.directory, "-m", mode, "-w", "-t", "60"]);
   // Trap: pg_ctl stops whichever server the directory has; with ours gone, that would be somebody else's.
   const isThere = () => readPidFile(state.directory)?.pid === pid;
-  if (isThere()) await stop("fast").catch(() => (isThere() ? stop("immediate") : undefined));
-  await exited;
+  // Trap: the server's process keeps ours from ending only while somebody says so; a program that waits for nothing else would just end here.
+  const awake = setInterval(() => {}, pollMs);
+  try {
+    if (isThere()) await stop("fast").catch(() => (isThere() ? stop("immediate") : undefined));
+    await exited;
+  } finally {
+    clearInterval(awake);
+  }
 }
 
 function serverArguments({ state }: Cluster, endpoint: Endpoint, { durable, tcp }: LaunchOptions): string[] {
