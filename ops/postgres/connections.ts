@@ -29,13 +29,16 @@ export function connectionsForUrl(url: string, roles: RoleSeparation): Connectio
   };
   return {
     app: pool("minutebook_app"),
-    rows: pool("minutebook_rows"),
+    rows: pool("minutebook_rows", rebuildable),
     auditor: pool("minutebook_auditor", readOnly),
     superuser: { connectionString: url },
   };
 }
 
 const readOnly = "-c default_transaction_read_only=on";
+
+/** Rows follow the log from a checkpoint of the same transaction: what a crash takes of them is written again, so no commit of theirs waits for the disk. */
+const rebuildable = "-c synchronous_commit=off";
 
 /** A transaction that was forgotten must not hold the head of the log. */
 const limits = { max: 10, lock_timeout: 2_000, idle_in_transaction_session_timeout: 10_000 };

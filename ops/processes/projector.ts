@@ -33,7 +33,8 @@ export type Projector = {
   stop(): Promise<void>;
 };
 
-export function startProjector({ log, database, projections, logger, retryMs = 250 }: ProjectorOptions): Projector {
+export function startProjector({ log: unpaced, database, projections, logger, retryMs = 250 }: ProjectorOptions): Projector {
+  const log = paced(unpaced);
   const stopping = new AbortController();
   const { signal } = stopping;
   const rows = watchRows(database);
@@ -79,6 +80,28 @@ export function startProjector({ log, database, projections, logger, retryMs = 2
     },
   };
 }
+
+const busyFrom = 5;
+const fullFrom = 500;
+const gatherMs = 40;
+
+/**
+ * The log, in larger batches while it is busy: what a transaction costs is then shared by many events. A lone event is taken at once,
+ * and whoever is far behind does not wait.
+ */
+const paced = (log: EventLog): EventLog => ({
+  engine: log.engine,
+  append: (...wish) => log.append(...wish),
+  read: (...asked) => log.read(...asked),
+  head: () => log.head(),
+  close: () => log.close(),
+  async *follow(after, signal) {
+    for await (const batch of log.follow(after, signal)) {
+      yield batch;
+      if (batch.length >= busyFrom && batch.length < fullFrom) await pause(gatherMs, undefined, { signal }).catch(() => {});
+    }
+  },
+});
 
 /** Comes again when something could not answer; what throws otherwise stops this one, and is told. */
 async function persist(logger: Logger, projection: string, retryMs: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
