@@ -4,23 +4,30 @@ import { Connection } from "./http-client.ts";
 const connections = 64;
 const commandsARound = 12_000;
 const rounds = 5;
+const warmUp = 2_000;
 
-export type Running = { readonly port: number; readonly tokens: readonly string[] };
+/** A server with open proposals, and a token for each member of their electorates. */
+export type Running = { readonly port: number; readonly tokens: readonly string[]; readonly proposals: readonly string[] };
 
-/** Commands over HTTP: each a proposal drafted, one event, folded, sealed, chained, durable and answered. */
-export async function benchHttp({ port, tokens }: Running): Promise<boolean> {
+/** How many proposals the rounds need: each member votes once on each. */
+export const proposalsFor = (members: number) => Math.ceil((warmUp + rounds * commandsARound) / members);
+
+/** Commands over HTTP: each a ballot, one event of a stream of its own, decided, sealed, chained, durable and answered, while rows, policies and signer follow. */
+export async function benchHttp({ port, tokens, proposals }: Running): Promise<boolean> {
   const open = await Promise.all(Array.from({ length: connections }, () => Connection.open(port)));
-  const body = JSON.stringify({ title: "Mend the fence along the brook", body: "Before the spring.", tags: ["building"] });
   const statuses = new Map<number, number>();
   const free = [...open];
-  const ask = async (n: number) => {
+  let next = 0;
+  const ask = async () => {
+    const n = next++;
     const connection = free.pop()!;
-    const status = await connection.post("/commands/draft-proposal", tokens[n % tokens.length]!, body);
+    const body = `{"proposalId":"${proposals[Math.floor(n / tokens.length)]}","choice":"${n % 3 === 0 ? "against" : "for"}"}`;
+    const status = await connection.post("/commands/cast-ballot", tokens[n % tokens.length]!, body);
     free.push(connection);
     statuses.set(status, (statuses.get(status) ?? 0) + 1);
   };
   const samples: Sample[] = [];
-  await measure(connections, 2_000, ask);
+  await measure(connections, warmUp, ask);
   for (let round = 0; round < rounds; round++) samples.push(await measure(connections, commandsARound, ask));
   for (const connection of open) connection.close();
   console.log(

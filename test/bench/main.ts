@@ -5,26 +5,26 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Config, readConfig } from "../../ops/config.ts";
 import { useNodeHashes } from "../../ops/crypto.ts";
-import { found } from "../../ops/founding.ts";
-import { commandNamed } from "../../ops/founding.ts";
+import type { Json } from "../../domain/log/canonical-json.ts";
+import { commandNamed, found } from "../../ops/founding.ts";
 import { type Instance, openInstance } from "../../ops/instance.ts";
 import { openLogger } from "../../ops/logger.ts";
 import type { ProcessRole } from "../../ops/config.ts";
 import { benchAppends } from "./appends.ts";
-import { benchHttp } from "./http.ts";
+import { benchHttp, proposalsFor } from "./http.ts";
 import { benchRows } from "./rows.ts";
 import { describeMachine } from "./measure.ts";
 import { benchVerify } from "./verify.ts";
 
 const main = join(import.meta.dirname, "../../ops/main.ts");
-const port = 14_100;
-const membersMax = 64;
+const wanted = 14_100;
+const members = 64;
 
 useNodeHashes();
 const home = mkdtempSync(join(tmpdir(), "minutebook-bench-"));
 // Whatever becomes of the bench, nothing of it stays.
 process.on("exit", () => rmSync(home, { recursive: true, force: true }));
-const env = { ...process.env, MINUTEBOOK_HOME: home, MINUTEBOOK_PORT: String(port), MINUTEBOOK_LOG_LEVEL: "error" };
+const env = { ...process.env, MINUTEBOOK_HOME: home, MINUTEBOOK_PORT: String(wanted), MINUTEBOOK_LOG_LEVEL: "error" };
 const { config } = readConfig(env);
 
 async function withInstance<T>(roles: readonly ProcessRole[], use: (instance: Instance, config: Config) => Promise<T>): Promise<T> {
@@ -40,23 +40,35 @@ async function withInstance<T>(roles: readonly ProcessRole[], use: (instance: In
   }
 }
 
-/** A community with its members, and a token for each. */
-const people = (instance: Instance): Promise<string[]> =>
-  found(instance, "Bench", "ana").then(async (founded) => {
-    if ("problem" in founded) throw new Error(founded.problem.detail);
-    const ids = [founded.memberId];
-    for (let n = 1; n < membersMax; n++) {
-      const answer = await instance.handler.handle({
-        command: commandNamed("AdmitMember"),
-        caller: { kind: "member", id: ids[0]! },
-        key: `bench-admit-member-${n}`,
-        input: {},
-      });
-      if (answer.kind === "refused") throw new Error(answer.problem.detail);
-      ids.push(answer.created["memberId"]!);
-    }
-    return Promise.all(ids.map((id) => instance.identity.issue(id)));
+async function ask(instance: Instance, by: string, name: string, key: string, input: Json): Promise<Readonly<Record<string, string>>> {
+  const answer = await instance.handler.handle({
+    command: commandNamed(name),
+    caller: { kind: "member", id: by },
+    key: `bench-of-the-machine/${key}`,
+    input,
   });
+  if (answer.kind === "refused") throw new Error(`${name}: ${answer.problem.detail}`);
+  return answer.created;
+}
+
+/** A community with its members, a token for each, and the proposals that they will vote on. */
+async function community(instance: Instance): Promise<{ tokens: string[]; proposals: string[] }> {
+  const founded = await found(instance, "Bench", "ana");
+  if ("problem" in founded) throw new Error(founded.problem.detail);
+  const ana = founded.memberId;
+  const ids = [ana];
+  for (let n = 1; n < members; n++) ids.push((await ask(instance, ana, "AdmitMember", `member-${n}`, {}))["memberId"]!);
+  const closesAt = new Date(Date.now() + 86_400_000).toISOString();
+  const numbers = Array.from({ length: proposalsFor(members) }, (_, n) => n);
+  const proposals = await Promise.all(
+    numbers.map(async (n) => {
+      const { proposalId } = await ask(instance, ana, "DraftProposal", `draft-${n}`, { title: `Mend fence ${n} along the brook` });
+      await ask(instance, ana, "OpenVoting", `open-${n}`, { proposalId: proposalId!, closesAt });
+      return proposalId!;
+    }),
+  );
+  return { proposals, tokens: await Promise.all(ids.map((id) => instance.identity.issue(id))) };
+}
 
 /** The server as people run it, in a process of its own. */
 async function withServer<T>(use: (port: number) => Promise<T>): Promise<T> {
@@ -84,8 +96,8 @@ async function withServer<T>(use: (port: number) => Promise<T>): Promise<T> {
 
 console.log(describeMachine());
 const results: boolean[] = [];
-const tokens = await withInstance(["signer", "projector", "policies"], people);
-results.push(await withServer((listening) => benchHttp({ port: listening, tokens })));
+const running = await withInstance(["signer", "projector", "policies"], community);
+results.push(await withServer((port) => benchHttp({ port, ...running })));
 results.push(
   await withInstance(["signer"], (instance) =>
     benchAppends(instance, instance.attached.connections.superuser as never, instance.attached.server!.url()),
