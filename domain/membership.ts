@@ -3,6 +3,7 @@ import type { EventType } from "../event-schemas/catalogue.ts";
 import type { StoredFields } from "../event-schemas/declare.ts";
 import { communityEvents, handleEvents, membershipEvents, personhoodEvents, roleEvents } from "../event-schemas/membership.ts";
 import { asked, type MemberId, type Timestamp, Uuid } from "../event-schemas/values.ts";
+import { daysAfter } from "./calendar.ts";
 import { type Audience, type Role, roles as roleNames } from "./caller.ts";
 import { type Claim, decider, reject, type Stream } from "./decider.ts";
 
@@ -13,7 +14,6 @@ export const wholeCommunity = "community";
 const suspensionDaysMax = 7;
 const handleRestDays = 30;
 
-const daysAfter = (at: Timestamp, days: number): Timestamp => new Date(Date.parse(at) + days * 86_400_000).toISOString();
 const closed = { additionalProperties: false };
 
 export type CommunityState =

@@ -4,7 +4,7 @@ import { motionEvents, proposalEvents } from "../../event-schemas/voting.ts";
 import { type Call, decider, reject, type Stream } from "../decider.ts";
 import { roles as roleWords } from "../caller.ts";
 import { hasRole, roles } from "../membership.ts";
-import { daysAfter } from "./calendar.ts";
+import { daysAfter } from "../calendar.ts";
 import { petition, signingDays } from "./petition.ts";
 import { contentOf, proposal, recordedContent } from "./proposal.ts";
 import { completed, defaultScope } from "./ruleset.ts";

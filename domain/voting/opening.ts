@@ -2,7 +2,7 @@ import Type from "typebox";
 import { asked, type Timestamp } from "../../event-schemas/values.ts";
 import { proposalEvents, type Ruleset } from "../../event-schemas/voting.ts";
 import { decider, reject } from "../decider.ts";
-import { daysAfter } from "./calendar.ts";
+import { daysAfter } from "../calendar.ts";
 import { type Elector, electorateRoot, oneAppendMax, partsOf, quorumNeedOf, totalWeightOf } from "./electorate.ts";
 import { proposal, type ProposalState } from "./proposal.ts";
 

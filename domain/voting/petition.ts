@@ -4,7 +4,7 @@ import { petitionEvents } from "../../event-schemas/voting.ts";
 import { type Role, roles as roleWords } from "../caller.ts";
 import { decider, reject, type Stream } from "../decider.ts";
 import { hasRole, roles } from "../membership.ts";
-import { daysAfter } from "./calendar.ts";
+import { daysAfter } from "../calendar.ts";
 import type { Elector } from "./electorate.ts";
 import { defaultScope } from "./ruleset.ts";
 

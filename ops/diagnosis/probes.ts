@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { totalmem, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import pg from "pg";
+import type pg from "pg";
 import { projectionsStatus } from "../../projections/as-of.ts";
 import { newestCheckpoint } from "../../projections/checkpoints.ts";
 import type { Config } from "../config.ts";
@@ -20,6 +20,7 @@ import { checkDurability, clockSkewMs } from "../postgres/server-checks.ts";
 import { attachPostgres } from "../postgres/supervisor.ts";
 import { openDatabase } from "../processes/database.ts";
 import type { DatabaseFindings, Key, Probes } from "./checks.ts";
+import { withClient } from "../postgres/client.ts";
 
 const execute = promisify(execFile);
 const fsyncsTried = 5;
@@ -144,16 +145,6 @@ function keysOf({ home, signingKey, masterKey }: Config): readonly Key[] {
     if (!found) return { name: name!, from: "missing" };
     return { name: name!, from: "drawn", ...(process.platform !== "win32" && { mode: found.mode & 0o777 }) };
   });
-}
-
-async function withClient<T>(config: pg.ClientConfig, use: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client(config);
-  await client.connect();
-  try {
-    return await use(client);
-  } finally {
-    await client.end();
-  }
 }
 
 async function findingsOf(client: pg.Client): Promise<DatabaseFindings> {

@@ -1,13 +1,17 @@
 import type { FastifyInstance } from "fastify";
 import { projectionsStatus } from "../../projections/as-of.ts";
 import type { Instance } from "../instance.ts";
+import { readSignerStatus } from "../keys/signing-record.ts";
 
 const answerMs = 2_000;
 
 type Check = { readonly name: string; readonly ok: boolean; readonly detail?: string };
 
 /** `/healthz`: the process answers. `/readyz`: what it needs answers too, and no projection is stopped. Neither tells anything about anybody. */
-export function healthRoutes(app: FastifyInstance, { log, database, handler }: Pick<Instance, "log" | "database" | "handler">): void {
+export function healthRoutes(
+  app: FastifyInstance,
+  { log, database, handler, config }: Pick<Instance, "log" | "database" | "handler" | "config">,
+): void {
   app.get("/healthz", { schema: { hide: true } }, async () => ({ status: "ok" }));
   app.get("/readyz", { schema: { hide: true } }, async (_, reply) => {
     const checks = await Promise.all([
@@ -19,7 +23,11 @@ export function healthRoutes(app: FastifyInstance, { log, database, handler }: P
       }),
     ]);
     const ready = checks.every(({ ok }) => ok);
-    return reply.code(ready ? 200 : 503).send({ status: ready ? "ready" : "not ready", checks, commandsUnderWay: handler.inFlight });
+    // A signer that refuses stops no reader and no writer, yet whoever looks should see it here.
+    const signer = readSignerStatus(config.home)?.status;
+    return reply
+      .code(ready ? 200 : 503)
+      .send({ status: ready ? "ready" : "not ready", checks, commandsUnderWay: handler.inFlight, ...(signer && { signer }) });
   });
 }
 

@@ -1,8 +1,9 @@
+import type pg from "pg";
 import { mkdir } from "node:fs/promises";
-import pg from "pg";
 import type { Logger } from "pino";
 import { BadConfiguration, type Config } from "../config.ts";
 import { NotThere } from "../terminal.ts";
+import { withClient } from "../postgres/client.ts";
 import { type Connections, connectionsFor, connectionsForUrl } from "../postgres/connections.ts";
 import { type HomeLock, lockHome } from "../postgres/home-lock.ts";
 import { prepareDatabase } from "../postgres/schema.ts";
@@ -80,9 +81,7 @@ async function external(url: string, logger: Logger, durable: boolean): Promise<
 }
 
 async function prepared(config: pg.ClientConfig, durable: boolean) {
-  const client = new pg.Client(config);
-  await client.connect();
-  try {
+  return withClient(config, async (client) => {
     if (durable) await checkDurability(client);
     const skewMs = await clockSkewMs(client);
     if (skewMs > skewMaxMs)
@@ -90,7 +89,5 @@ async function prepared(config: pg.ClientConfig, durable: boolean) {
     const { roles } = await prepareDatabase(client);
     const { rows } = await client.query<{ server_version: string }>("show server_version");
     return { roles, version: `PostgreSQL ${rows[0]!.server_version}` };
-  } finally {
-    await client.end();
-  }
+  });
 }

@@ -1,12 +1,13 @@
 import { mkdir, realpath } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import pg from "pg";
+import type pg from "pg";
 import { locateBinaries } from "./binaries.ts";
 import { openCluster, type Cluster, type Places } from "./cluster.ts";
 import { readHomeState, type HomeState } from "./home-state.ts";
 import { endpointOf, findPostmaster, launch, stopPostmaster, untilReady, type LaunchOptions, type Postmaster } from "./postmaster.ts";
 import { giveLogins } from "./roles.ts";
 import { checkDurability } from "./server-checks.ts";
+import { withClient } from "./client.ts";
 
 export type StartOptions = {
   home: string;
@@ -208,16 +209,6 @@ async function prepare(config: pg.ClientConfig, passwords: HomeState["passwords"
     const { rowCount } = await client.query("select from pg_database where datname = 'minutebook'");
     if (rowCount === 0) await client.query("create database minutebook");
   });
-}
-
-async function withClient<T>(config: pg.ClientConfig, use: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client(config);
-  await client.connect();
-  try {
-    return await use(client);
-  } finally {
-    await client.end();
-  }
 }
 
 /** The server that another process runs in `home`, to connect to only; undefined while none answers. */

@@ -1,7 +1,8 @@
-import pg from "pg";
+import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkDurability, clockSkewMs } from "../../ops/postgres/server-checks.ts";
 import { ownServer, testDatabase, type TestDatabase, type TestServer } from "../support/postgres.ts";
+import { withClient } from "../../ops/postgres/client.ts";
 
 let fast: TestDatabase;
 let durable: TestServer;
@@ -12,28 +13,18 @@ afterAll(async () => {
   await Promise.all([fast.drop(), durable.discard()]);
 });
 
-async function connected<T>(config: pg.ClientConfig, use: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client(config);
-  await client.connect();
-  try {
-    return await use(client);
-  } finally {
-    await client.end();
-  }
-}
-
 describe("a server that could lose what it acknowledged is refused", () => {
-  test("with both off", () => expect(connected(fast.config, checkDurability)).rejects.toThrow("has fsync and synchronous_commit off"));
+  test("with both off", () => expect(withClient(fast.config, checkDurability)).rejects.toThrow("has fsync and synchronous_commit off"));
 
   test("with fsync alone off", () =>
-    expect(connected({ ...fast.config, options: "-c synchronous_commit=on" }, checkDurability)).rejects.toThrow("has fsync off"));
+    expect(withClient({ ...fast.config, options: "-c synchronous_commit=on" }, checkDurability)).rejects.toThrow("has fsync off"));
 
   test("with synchronous_commit off for the database only, which the server's own settings do not show", async () => {
     const { server } = durable;
-    expect(await connected(server.config(), checkDurability)).toBeUndefined();
-    await connected(server.config(), (client) => client.query("alter database minutebook set synchronous_commit = off"));
-    await expect(connected(server.config(), checkDurability)).rejects.toThrow("has synchronous_commit off");
-    expect(await connected(server.config("postgres"), checkDurability)).toBeUndefined();
+    expect(await withClient(server.config(), checkDurability)).toBeUndefined();
+    await withClient(server.config(), (client) => client.query("alter database minutebook set synchronous_commit = off"));
+    await expect(withClient(server.config(), checkDurability)).rejects.toThrow("has synchronous_commit off");
+    expect(await withClient(server.config("postgres"), checkDurability)).toBeUndefined();
   });
 });
 
@@ -46,6 +37,6 @@ describe("the clock", () => {
   });
 
   test("the server on this machine agrees with us", async () => {
-    expect(Math.abs(await connected(fast.config, clockSkewMs))).toBeLessThan(2_000);
+    expect(Math.abs(await withClient(fast.config, clockSkewMs))).toBeLessThan(2_000);
   });
 });

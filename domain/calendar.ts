@@ -1,4 +1,4 @@
-import type { Timestamp } from "../../event-schemas/values.ts";
+import type { Timestamp } from "../event-schemas/values.ts";
 
 const dayMs = 86_400_000;
 
