@@ -1,9 +1,9 @@
 /** Questions to the tree: where an entry stands, and the hashes that prove it. */
-import { fromB64, nodeHash } from "../domain/log/hash.ts";
+import { nodeHash } from "../domain/log/hash.ts";
 import type { Frontier, NodeAt } from "../domain/log/merkle.ts";
 import { checkpointsOf, placeOf } from "./builds.ts";
 import type { Query } from "./database.ts";
-import type { TreeMemo } from "./log-tree.ts";
+import { frontierOf, type TreeMemo } from "./log-tree.ts";
 import type { Place } from "../domain/log/event-log.ts";
 
 type Reading = { readonly query: Query };
@@ -40,8 +40,8 @@ export async function treeHead({
   const { live } = await checkpointsOf(query, "log-tree");
   const place = live && placeOf(live);
   if (!live || !place) return undefined;
-  const { size, edge, at } = JSON.parse(live.memo) as TreeMemo;
-  return { frontier: { size, hashes: edge.map((hash) => fromB64(hash)!) }, place, at };
+  const memo = JSON.parse(live.memo) as TreeMemo;
+  return { frontier: frontierOf(memo), place, at: memo.at };
 }
 
 const tileLevels = 8;

@@ -2,23 +2,12 @@
 import { equalBytes, nodeHash, sha256 } from "../../domain/log/hash.ts";
 import { checkpointsOf } from "../../projections/builds.ts";
 import type { Query } from "../../projections/database.ts";
+import type { EntryRow as IndexedEntry } from "../../projections/log-reads.ts";
 import type { Stored } from "./stored.ts";
 
 export type RowProblem = { readonly table: "log_entry" | "tree_node"; readonly leaf?: number; readonly reason: string };
 
-type EntryRow = {
-  readonly event_id: string;
-  readonly leaf_index: number;
-  readonly stream: string;
-  readonly revision: number;
-  readonly position: string;
-  readonly hash: Uint8Array;
-  readonly type: string;
-  readonly by: string;
-  readonly cmd: string;
-  readonly at: string;
-  readonly at_max: string;
-};
+type EntryRow = IndexedEntry & { readonly at_max: string };
 type Node = { readonly level: number; readonly index: number; readonly hash: Uint8Array };
 
 const tileLevels = 8;
