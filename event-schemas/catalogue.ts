@@ -1,6 +1,17 @@
+import { attemptEvents, deliveryEvents, webhookEvents } from "./administration.ts";
 import type { Declaration, Events } from "./declare.ts";
 import { logEvents } from "./log.ts";
 import { communityEvents, handleEvents, membershipEvents, personhoodEvents, roleEvents } from "./membership.ts";
+import {
+  attestationEvents,
+  contributionEvents,
+  evidenceEvents,
+  mediaEvents,
+  taskEvents,
+  verificationEvents,
+  vouchEvents,
+  vouchingEvents,
+} from "./tasks.ts";
 import { ballotEvents, delegationEvents, executionEvents, motionEvents, petitionEvents, proposalEvents, tallyEvents } from "./voting.ts";
 
 export const catalogue = {
@@ -17,6 +28,17 @@ export const catalogue = {
   ...executionEvents,
   ...petitionEvents,
   ...motionEvents,
+  ...taskEvents,
+  ...contributionEvents,
+  ...verificationEvents,
+  ...mediaEvents,
+  ...evidenceEvents,
+  ...attestationEvents,
+  ...vouchEvents,
+  ...vouchingEvents,
+  ...webhookEvents,
+  ...deliveryEvents,
+  ...attemptEvents,
 };
 export type Catalogue = typeof catalogue;
 export type EventType = keyof Catalogue & string;

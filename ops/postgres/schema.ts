@@ -1,5 +1,6 @@
 import pg from "pg";
 import { bookkeeping } from "../../projections/builds.ts";
+import { webhookTables } from "../../webhooks/tables.ts";
 import { eventLogMigration } from "../event-log/postgres-schema.ts";
 import { migrate, schemaLock, type Migration } from "./migrations.ts";
 import { establishRoles, type RoleSeparation } from "./roles.ts";
@@ -49,6 +50,7 @@ export const migrations: readonly Migration[] = [
         for each statement execute function log.refuse_change();
       alter table log.checkpoint enable always trigger checkpoint_only_grows;`,
   },
+  webhookTables,
 ];
 
 /**
@@ -68,6 +70,12 @@ export const grants: readonly string[] = [
   "grant select, insert, update, delete on all tables in schema rows to minutebook_rows",
   "grant select on all tables in schema rows to minutebook_app, minutebook_auditor",
   "grant update (size) on log.head to minutebook_app",
+  "grant usage on schema webhook to minutebook_rows, minutebook_app, minutebook_auditor",
+  "grant select, insert, update on all tables in schema webhook to minutebook_rows",
+  // What was sent and answered is added to, and never changed.
+  "revoke update on webhook.attempt from minutebook_rows",
+  "grant delete on webhook.blocked to minutebook_rows",
+  "grant select on all tables in schema webhook to minutebook_app, minutebook_auditor",
   "alter schema read owner to minutebook_rows",
   "grant usage on schema read to minutebook_app, minutebook_auditor",
   "alter default privileges for role minutebook_rows in schema rows grant select on tables to minutebook_app, minutebook_auditor",
