@@ -1,6 +1,7 @@
 /** In which stream each command stands: what makes a repeated key a replay when the stream's own state has forgotten it. */
 import type { Database } from "./database.ts";
-import { change, type Projection } from "./projection.ts";
+import { eventId } from "../domain/log/ids.ts";
+import { change, make, type Projection } from "./projection.ts";
 
 export const commandsSeen: Projection = {
   name: "commands-seen",
@@ -14,12 +15,10 @@ export const commandsSeen: Projection = {
   ],
   every: {
     initial: null,
-    take: (memo, { entry, leafIndex }) => ({
-      memo,
-      changes: [
-        change("command_seen", { cmd: entry.cmd }, (row) => row ?? { cmd: entry.cmd, stream: entry.stream, leaf_index: leafIndex }),
-      ],
-    }),
+    take: (memo, { entry: { id, cmd, stream }, leafIndex }) => {
+      const seen = id === eventId(cmd, stream, 0) ? make : change;
+      return { memo, changes: [seen("command_seen", { cmd }, (row) => row ?? { cmd, stream, leaf_index: leafIndex })] };
+    },
   },
 };
 

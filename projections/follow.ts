@@ -94,9 +94,13 @@ async function commit({ database, projection }: Following, at: Checkpoint, batch
   const { memo, made } = changesOf(projection, JSON.parse(at.memo) as Json, batch);
   const last = batch.at(-1)!;
   const next = { ...at, position: last.position, size: last.leafIndex + 1, memo: canonical(memo) };
+  // Most events mean nothing to most projections.
+  if (made.length === 0) return (await moveCheckpoint(database.query, at, next)) ? next : undefined;
+  // One that was wrong about what is fresh comes again by itself; a build that is filled gets its indexes last.
+  const trusting = batch.length > 1 && at.live;
   return database.transaction(async (query) => {
     if (!(await moveCheckpoint(query, at, next))) return undefined;
-    await writeChanges(query, schemaOf(projection.name, at.build), projection.tables, made);
+    await writeChanges(query, schemaOf(projection.name, at.build), projection.tables, made, trusting);
     return next;
   });
 }

@@ -4,7 +4,7 @@ import { Broken, type Placed } from "../domain/log/event-log.ts";
 import { b64, b64u, equalBytes, fromB64, nodeHash } from "../domain/log/hash.ts";
 import { entryHash, eventId, genesisHash } from "../domain/log/ids.ts";
 import type { Frontier } from "../domain/log/merkle.ts";
-import { change, type Change, put, type Projection, type Row } from "./projection.ts";
+import { change, type Change, make, type Projection, type Row } from "./projection.ts";
 
 /** The right edge of the tree so far, the log's origin, and the latest recorded time. */
 export type TreeMemo = { readonly size: number; readonly edge: readonly string[]; readonly origin: string; readonly at: string };
@@ -89,7 +89,7 @@ function checkEntry({ size, origin }: TreeMemo, { text, entry, stream, revision,
 }
 
 const entryRow = ({ entry, leafIndex, stream, revision, position }: Placed, hash: Uint8Array, at_max: string): Change =>
-  change("log_entry", { event_id: entry.id }, (row) => {
+  make("log_entry", { event_id: entry.id }, (row) => {
     if (row) throw new Broken(`its id stands at leaf ${row["leaf_index"]} already`);
     const { id: event_id, type, by, cmd, at } = entry;
     return { event_id, leaf_index: leafIndex, stream, revision, position, hash, type, by, cmd, at, at_max };
@@ -97,7 +97,7 @@ const entryRow = ({ entry, leafIndex, stream, revision, position }: Placed, hash
 
 /** The link to the entry before it in its stream (§2, §3, §6). */
 const headRow = ({ entry, stream, revision }: Placed, hash: Uint8Array): Change =>
-  change("stream_head", { stream }, (head) => {
+  (revision === 0 ? make : change)("stream_head", { stream }, (head) => {
     const before = head as (Row & { revision: number; hash: Uint8Array; at: string; cmd: string; cmd_index: number }) | undefined;
     if (revision !== (before?.revision ?? -1) + 1) throw new Broken(`revision ${revision} follows ${before?.revision ?? "nothing"}`);
     if (entry.prev !== b64u(before?.hash ?? genesisHash(entry.log, stream))) throw new Broken("it does not link to the entry before it");
@@ -123,4 +123,4 @@ function grow(before: readonly string[], leaf: Uint8Array, index: number): { edg
   return { edge, nodes };
 }
 
-const nodeRow = ({ level, index, hash }: Node): Change => put("tree_node", { level, index }, { hash });
+const nodeRow = ({ level, index, hash }: Node): Change => make("tree_node", { level, index }, () => ({ level, index, hash }));

@@ -34,10 +34,13 @@ export type Look = { readonly table: string; readonly key: Row };
 /**
  * What becomes of one row: a pure function of the row, and of those it looks at, as all the changes before it left them. Returning undefined
  * removes the row, returning the same row changes nothing, throwing stops the projection before this event.
+ * `fresh`: nothing stands under this key yet, and so in a batch nothing is looked for. An event that is wrong about it clashes there; it is
+ * taken again by itself, and then its row is looked for like any other.
  */
 export type Change = {
   readonly table: string;
   readonly key: Row;
+  readonly fresh?: true;
   readonly looks?: readonly Look[];
   readonly to: (row: Row | undefined, looked: readonly (Row | undefined)[]) => Row | undefined;
 };
@@ -56,6 +59,14 @@ export const add = (table: string, key: Row, amounts: Readonly<Record<string, nu
 export const change = (table: string, key: Row, to: Change["to"], looks?: readonly Look[]): Change => ({
   table,
   key,
+  ...(looks && { looks }),
+  to,
+});
+/** The first change of a row, which only this event can make. */
+export const make = (table: string, key: Row, to: Change["to"], looks?: readonly Look[]): Change => ({
+  table,
+  key,
+  fresh: true,
   ...(looks && { looks }),
   to,
 });

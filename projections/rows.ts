@@ -6,25 +6,43 @@ import { columnsOf, storedKeyOf, type Cell, type Change, type Row, type Table } 
 export type Made = { readonly leafIndex: number; readonly change: Change };
 
 /** What is known of one row while a batch is merged. `closed` are versions of its history that have ended. */
-type Slot = { readonly key: Row; row: Row | undefined; since: number; stored: boolean; touched: boolean; readonly closed: Row[] };
+type Slot = {
+  readonly key: Row;
+  row: Row | undefined;
+  since: number;
+  stored: boolean;
+  asked: boolean;
+  fresh: boolean;
+  touched: boolean;
+  readonly closed: Row[];
+};
 type Slots = Map<string, Slot>;
 
-/** Applies changes in log order to the tables of a schema. Throws what a change throws; then the transaction must be given up. */
-export async function writeChanges(query: Query, schema: string, tables: readonly Table[], made: readonly Made[]): Promise<void> {
+/**
+ * Applies changes in log order to the tables of a schema. Throws what a change throws; then the transaction must be given up.
+ * `trusting` believes what is said to be fresh; where it is not, the database throws. Only for tables that have all their indexes.
+ */
+export async function writeChanges(
+  query: Query,
+  schema: string,
+  tables: readonly Table[],
+  made: readonly Made[],
+  trusting = false,
+): Promise<void> {
   const merged = new Map(tables.map((table) => [table.name, { table, slots: new Map() as Slots }]));
   const slotOf = (name: string, key: Row): Slot => {
     const { table, slots } = merged.get(name) ?? fail(`there is no table ${name}`);
     const text = keyText(table, key);
     let slot = slots.get(text);
-    if (!slot) slots.set(text, (slot = { key, row: undefined, since: 0, stored: false, touched: false, closed: [] }));
+    if (!slot) slots.set(text, (slot = slotFor(key)));
     return slot;
   };
-  const steps = made.map(({ leafIndex, change }) => ({
-    leafIndex,
-    change,
-    slot: slotOf(change.table, change.key),
-    looks: (change.looks ?? nothing).map(({ table, key }) => slotOf(table, key)),
-  }));
+  const steps = made.map(({ leafIndex, change }) => {
+    const slot = slotOf(change.table, change.key);
+    slot.fresh ||= trusting && change.fresh === true && !slot.asked;
+    slot.asked = true;
+    return { leafIndex, change, slot, looks: (change.looks ?? nothing).map(({ table, key }) => slotOf(table, key)) };
+  });
   const used = [...merged.values()].filter(({ slots }) => slots.size > 0);
   for (const { table, slots } of used) await loadRows(query, schema, table, slots);
   for (const { leafIndex, change, slot, looks } of steps) {
@@ -37,6 +55,17 @@ export async function writeChanges(query: Query, schema: string, tables: readonl
   for (const { table, slots } of used) await write(query, schema, table, outcome(table, slots.values()));
 }
 
+const slotFor = (key: Row): Slot => ({
+  key,
+  row: undefined,
+  since: 0,
+  stored: false,
+  asked: false,
+  fresh: false,
+  touched: false,
+  closed: [],
+});
+
 const nothing: readonly never[] = [];
 
 function fail(message: string): never {
@@ -46,7 +75,9 @@ function fail(message: string): never {
 const keyText = ({ key }: Table, row: Row) => (key.length === 1 ? String(row[key[0]!]) : JSON.stringify(key.map((column) => row[column])));
 
 async function loadRows(query: Query, schema: string, table: Table, slots: Slots): Promise<void> {
-  const asked = [...slots.values()].map(({ key }) => key);
+  const asked: Row[] = [];
+  for (const { key, fresh } of slots.values()) if (!fresh) asked.push(key);
+  if (asked.length === 0) return;
   const match = table.key.map((column) => `stored.${quoted(column)} = asked.${quoted(column)}`).join(" and ");
   // Trap: without `limit` the planner may join the other way round and, until it has statistics, read all of the table for a few rows.
   const rows = await query<Row>(
@@ -81,34 +112,41 @@ function whole({ name, columns }: Table, key: Row, row: Row): Row {
   return filled;
 }
 
-type Outcome = { readonly gone: readonly Row[]; readonly standing: readonly Row[] };
+type Outcome = { readonly gone: readonly Row[]; readonly standing: readonly Row[]; readonly fresh: readonly Row[] };
 
 /** A version that was closed is written again over itself: only its `until` is new. */
 function outcome(table: Table, slots: Iterable<Slot>): Outcome {
   const gone: Row[] = [];
   const standing: Row[] = [];
-  for (const { key, row, since, stored, touched, closed } of slots) {
+  const fresh: Row[] = [];
+  for (const slot of slots) {
+    const { key, row, since, stored, touched, closed } = slot;
     if (!touched) continue;
-    for (const version of closed) standing.push(version);
-    if (row) standing.push(table.history ? { ...row, since, until: null } : row);
+    const rows = slot.fresh ? fresh : standing;
+    for (const version of closed) rows.push(version);
+    if (row) rows.push(table.history ? { ...row, since, until: null } : row);
     else if (stored && !table.history) gone.push(key);
   }
-  return { gone, standing };
+  return { gone, standing, fresh };
 }
 
-async function write(query: Query, schema: string, table: Table, { gone, standing }: Outcome): Promise<void> {
+async function write(query: Query, schema: string, table: Table, { gone, standing, fresh }: Outcome): Promise<void> {
   const into = `${quoted(schema)}.${quoted(table.name)}`;
   const deletes = `delete from ${into} stored using ${unnest(table, table.key, "gone")}
     where ${table.key.map((column) => `stored.${quoted(column)} = gone.${quoted(column)}`).join(" and ")}`;
+  const columns = Object.keys(columnsOf(table));
+  const insert = (from = 1) =>
+    `insert into ${into} (${columns.map(quoted).join(", ")}) select * from ${unnest(table, columns, "standing", from)}`;
+  // Promise: a row that is there all the same is never written over, the statement fails.
+  if (fresh.length > 0) await query(insert(), arraysOf(columns, fresh));
   if (standing.length === 0) {
     if (gone.length > 0) await query(deletes, arraysOf(table.key, gone));
     return;
   }
-  const columns = Object.keys(columnsOf(table));
   const key = storedKeyOf(table);
   const updated = columns.filter((column) => !key.includes(column)).map((column) => `${quoted(column)} = excluded.${quoted(column)}`);
   const upsert = (from: number) =>
-    `insert into ${into} (${columns.map(quoted).join(", ")}) select * from ${unnest(table, columns, "standing", from)}
+    `${insert(from)}
     on conflict (${key.map(quoted).join(", ")}) do ${updated.length > 0 ? `update set ${updated.join(", ")}` : "nothing"}`;
   if (gone.length === 0) await query(upsert(1), arraysOf(columns, standing));
   else

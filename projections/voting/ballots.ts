@@ -1,6 +1,6 @@
 /** Ballots as rows: what stands, what was counted, and what came too late. */
 import { canonical } from "../../domain/log/canonical-json.ts";
-import { change, type Change, type Row, type Told } from "../projection.ts";
+import { change, make, type Change, type Row, type Told } from "../projection.ts";
 
 type BallotTold = Told<"BallotCast"> | Told<"BallotRevised"> | Told<"BallotRetracted">;
 type Choosing = Told<"BallotCast"> | Told<"BallotRevised">;
@@ -33,7 +33,7 @@ function marked(told: BallotTold, mark: Mark, columns: Row): readonly Change[] {
     change("ballot_count", poll, (count, [before]) => (whyNot(count, entry.at) ? count : counted(count!, markOf(before), mark)), [
       { table: "ballot", key: ballot },
     ]),
-    change(
+    (entry.rev === 0 ? make : change)(
       "ballot",
       ballot,
       (row, [count]) =>
@@ -51,7 +51,7 @@ function marked(told: BallotTold, mark: Mark, columns: Row): readonly Change[] {
             },
       [{ table: "ballot_count", key: poll }],
     ),
-    change(
+    make(
       "ballot_not_counted",
       { event_id: entry.id },
       (row, [count]) => {

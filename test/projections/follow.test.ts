@@ -7,7 +7,7 @@ import { digestTables } from "../../projections/digest.ts";
 import { followProjection } from "../../projections/follow.ts";
 import { logTree } from "../../projections/log-tree.ts";
 import { membership } from "../../projections/membership.ts";
-import { add, put, type Projection } from "../../projections/projection.ts";
+import { add, change, make, put, type Projection } from "../../projections/projection.ts";
 import { replay } from "../../projections/rebuild.ts";
 import { voting } from "../../projections/voting/voting.ts";
 import { openLog, uuid, type Writing } from "./community.ts";
@@ -73,6 +73,27 @@ const followOn = async (following: { log: EventLog; database: Database; projecti
     }
   }
 };
+
+it("takes an event by itself that was wrong about what is fresh", async () => {
+  const { log } = await community(60);
+  const { database } = rows;
+  const odd: Projection = {
+    name: "odd",
+    version: 1,
+    tables: [{ name: "odd_one", key: ["id"], columns: { id: "text not null", members: "bigint not null" } }],
+    on: {
+      MemberAdmitted: ({ leafIndex }) => [
+        // Wrong from the second batch on, and in each batch but for its first event.
+        (leafIndex % 2 === 0 ? make : change)("odd_one", { id: "all" }, (row) => ({
+          id: "all",
+          members: Number(row?.["members"] ?? 0) + 1,
+        })),
+      ],
+    },
+  };
+  await followTo((await log.head())!.size!, { log, database, projection: odd, batchMax: 7 });
+  expect(await database.query("select * from read.odd_one")).toEqual([{ id: "all", members: 60 }]);
+});
 
 describe("each event counts once", () => {
   it("under two followers of one projection", async () => {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createIndexes, createTables } from "../../projections/builds.ts";
 import { columnsOf, type Row, type Table } from "../../projections/projection.ts";
-import { add, change, put, remove, type Change } from "../../projections/projection.ts";
+import { add, change, make, put, remove, type Change } from "../../projections/projection.ts";
 import { writeChanges, type Made } from "../../projections/rows.ts";
 import { rowsDatabase, type RowsDatabase } from "./rows-database.ts";
 
@@ -24,19 +24,21 @@ const tables: readonly Table[] = [
 class Naive {
   readonly rows = new Map<string, Row[]>(tables.map(({ name }) => [name, []]));
 
+  standing(of: string, wanted: Row): Row | undefined {
+    return this.rows
+      .get(of)!
+      .find((row) => Object.entries(wanted).every(([name, cell]) => row[name] === cell) && (row["until"] ?? null) === null);
+  }
+
   take(leafIndex: number, { table, key, looks = [], to }: Change): void {
     const { history, key: names, columns } = tables.find(({ name }) => name === table)!;
-    const standing = (of: string, wanted: Row) =>
-      this.rows
-        .get(of)!
-        .find((row) => Object.entries(wanted).every(([name, cell]) => row[name] === cell) && (row["until"] ?? null) === null);
     const bare = (row: Row | undefined) =>
       row && Object.fromEntries(Object.entries(row).filter(([name]) => name !== "since" && name !== "until"));
-    const stored = standing(table, key);
+    const stored = this.standing(table, key);
     const before = bare(stored);
     const after = to(
       before,
-      looks.map((look) => bare(standing(look.table, look.key))),
+      looks.map((look) => bare(this.standing(look.table, look.key))),
     );
     if (after === before) return;
     const others = this.rows.get(table)!.filter((row) => row !== stored);
@@ -98,10 +100,16 @@ it("writes by the set what one change at a time would have made", async () => {
         await createIndexes(query, schema, tables);
       });
       for (const batch of given) {
-        const made: Made[] = batch.flatMap((event, at) => event.map((change) => ({ leafIndex: leafIndex + at, change })));
+        const made = batch.flatMap((event, at) =>
+          event.map((change): Made => {
+            // Said to be fresh wherever nothing stands.
+            const told: Change = naive.standing(change.table, change.key) ? change : { ...change, fresh: true };
+            naive.take(leafIndex + at, change);
+            return { leafIndex: leafIndex + at, change: told };
+          }),
+        );
         leafIndex += batch.length;
-        for (const { leafIndex, change } of made) naive.take(leafIndex, change);
-        await database.transaction((query) => writeChanges(query, schema, tables, made));
+        await database.transaction((query) => writeChanges(query, schema, tables, made, leafIndex % 2 === 0));
       }
       for (const table of tables) {
         const stored = await database.query<Row>(`select * from ${schema}."${table.name}"`);
@@ -111,6 +119,26 @@ it("writes by the set what one change at a time would have made", async () => {
     }),
     { seed, numRuns: 100 },
   );
+});
+
+it("never writes over a row that was said not to be there", async () => {
+  const { database } = rows;
+  await database.transaction(async (query) => {
+    await createTables(query, "clash", tables);
+    await createIndexes(query, "clash", tables);
+  });
+  for (const [leafIndex, name] of ["plain", "kept"].entries()) {
+    const key = { a: "x", b: 1 };
+    const write = (word: string, trusting: boolean, at: number) => {
+      const made = [{ leafIndex: at, change: make(name, key, (row) => ({ ...key, word: `${row?.["word"] ?? "nothing"}, ${word}` })) }];
+      return database.transaction((query) => writeChanges(query, "clash", tables, made, trusting));
+    };
+    await write("first", true, leafIndex);
+    await expect(write("second", true, leafIndex + 10)).rejects.toThrow(/duplicate key/);
+    await write("third", false, leafIndex + 10);
+    const [row] = await database.query(`select word from clash.${name} order by word desc limit 1`);
+    expect(row).toEqual({ word: "nothing, first, third" });
+  }
 });
 
 it("refuses columns and tables that are not declared", async () => {
