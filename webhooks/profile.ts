@@ -41,7 +41,7 @@ export type Rendering =
     }
   /** The event says nothing without what was erased. */
   | { readonly kind: "erased" }
-  /** The receiver's contract cannot hold it (`too_large`, `too_old`, …): it is dead before it is sent. */
+  /** The receiver's contract cannot hold it (`too-large`, …): it is dead before it is sent. */
   | { readonly kind: "unfit"; readonly fault: string };
 
 /** A secret in the form in which its text was shown to the receiver (`whsec_…`, `whsk_…`, or the 64 hex digits of `gr`). */
@@ -84,21 +84,26 @@ export type Answered =
       readonly bodyHash: string;
       readonly truncated: boolean;
     }
-  /** `timeout`, `reset`, `refused`, `dns`, `tls`, `protocol`, `forbidden_address`, … */
+  /** `timeout`, `reset`, `refused`, `dns`, `tls`, `protocol`, `forbidden-address`, … */
   | { readonly kind: "failed"; readonly name: string; readonly class: FaultClass; readonly detail: string };
 
 export type Profile = {
   readonly name: "markov" | "standard";
   /** The event types that it can put into words. Undefined: all but those that telling itself causes. */
   readonly types?: readonly string[];
+  /** Whether an event of these types is for it at all; asked before anything is opened. What it is not told of has no delivery and no seq. */
+  readonly tells: (event: Pick<Tellable, "type" | "data">) => boolean;
   /** The personal fields that it is told in clear (`EvidenceSubmitted.location`); all others stay withheld. */
   readonly told: ReadonlySet<string>;
   /** What is told in order: deliveries of one subject never overtake each other. */
   readonly subject: (event: Tellable) => string;
   readonly render: (event: Tellable, settings: Settings) => Rendering;
-  readonly headers: (outgoing: Outgoing) => Readonly<Record<string, string>>;
-  /** Undefined: delivered. */
+  /** Lower-case names. Undefined where no secret that is handed signs it. */
+  readonly headers: (outgoing: Outgoing) => Readonly<Record<string, string>> | undefined;
+  /** Undefined: delivered. Names of faults are slugs (`too-large`), as `DeliveriesDied` records them. */
   readonly fault: (answered: Answered) => Fault | undefined;
+  /** How long a receiver that took this one asks to be left alone before the next: its limit is used up. */
+  readonly restMs?: (answered: Answered) => number | undefined;
   /** Pauses after the first, second … failed attempt; when they are used up, or the fault allows no other attempt, the delivery is dead. */
   readonly pausesMs: readonly number[];
   /** Upward only: up to this much is added to a pause. */
