@@ -79,6 +79,18 @@ export function uuidText(digits: string, version: string): string {
   return `${head}-${variant}${digits.slice(17, 20)}-${digits.slice(20, 32)}`;
 }
 
+/** Whether a lower-case UUID of version 5 is the one of these bytes: those of its namespace, and a name. */
+export function isUuidV5(uuid: string, named: Uint8Array): boolean {
+  const digits = sha1HexNow(named);
+  for (let nth = 0, at = 0; nth < 32; nth++, at++) {
+    if (at === 8 || at === 13 || at === 18 || at === 23) at++;
+    if (nth === 12) continue;
+    const found = hexDigit(digits, nth);
+    if (hexDigit(uuid, at) !== (nth === 16 ? 8 | (found & 3) : found)) return false;
+  }
+  return true;
+}
+
 /** Filled anew for each node: hashing is synchronous. */
 const nodeBytes = new Uint8Array(65).fill(1);
 
@@ -216,6 +228,27 @@ function valuesOf(letters: string): Int8Array {
 /** base64url without padding (RFC 4648 §5). */
 export function b64u(bytes: Uint8Array): string {
   return b64uNow(bytes);
+}
+
+const urlLetterCodes = Uint8Array.from(urlLetters, (letter) => letter.charCodeAt(0));
+
+/** Writes the ASCII of `b64u` of the first `length` bytes; answers its length. */
+export function writeB64u(bytes: Uint8Array, length: number, into: Uint8Array): number {
+  let at = 0;
+  let to = 0;
+  for (; at + 2 < length; at += 3, to += 4) {
+    const word = (bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!;
+    into[to] = urlLetterCodes[word >> 18]!;
+    into[to + 1] = urlLetterCodes[(word >> 12) & 63]!;
+    into[to + 2] = urlLetterCodes[(word >> 6) & 63]!;
+    into[to + 3] = urlLetterCodes[word & 63]!;
+  }
+  if (at === length) return to;
+  const word = (bytes[at]! << 16) | (at + 1 < length ? bytes[at + 1]! << 8 : 0);
+  into[to++] = urlLetterCodes[word >> 18]!;
+  into[to++] = urlLetterCodes[(word >> 12) & 63]!;
+  if (at + 1 < length) into[to++] = urlLetterCodes[(word >> 6) & 63]!;
+  return to;
 }
 
 /** Undefined unless the text is the one canonical spelling of its bytes. */

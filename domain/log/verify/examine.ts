@@ -5,7 +5,9 @@
 import { Malformed, type Json, type JsonObject } from "../canonical-json.ts";
 import type { Entry } from "../entry.ts";
 import { digest, fromUtf8, utf8, uuidV5 } from "../hash.ts";
+import { moment } from "./bytes.ts";
 import { readEntry } from "./entry.ts";
+import { GoodLines } from "./good-line.ts";
 import { readLine } from "./line.ts";
 import { keysDestroyed, type Payload } from "./payload.ts";
 
@@ -19,7 +21,7 @@ export type Readable = { readonly place: Place; readonly hash: string; readonly 
 
 /** What decides where an entry may stand. */
 export type Place = Pick<Entry, "stream" | "rev" | "prev" | "type" | "by" | "cmd" | "id"> & {
-  /** Milliseconds since 1970. */
+  /** Grows as the time does; only compared. */
   readonly at: number;
   /** Whether `prev` is the genesis hash of the stream, and the id the one of the first entry of its command. */
   readonly isGenesis: boolean;
@@ -46,14 +48,18 @@ const lineFeed = 0x0a;
 
 /** Every line of a block; its last line feed is not part of it. */
 export function examineBlock(block: Uint8Array, key: LogKey): Examined[] {
-  const text = fromUtf8(block);
-  if (text !== undefined) return text.split("\n").map((line) => examineLine(line, key));
+  const good = new GoodLines(key.log);
+  const whole = fromUtf8(block);
+  // Characters of one byte each have the same places in the text as in the bytes.
+  const ascii = whole?.length === block.length ? whole : undefined;
   const lines: Examined[] = [];
   for (let from = 0; from <= block.length;) {
     const end = block.indexOf(lineFeed, from);
     const to = end < 0 ? block.length : end;
-    const line = fromUtf8(block.subarray(from, to));
-    lines.push(line === undefined ? { reason: "the line is not UTF-8" } : examineLine(line, key));
+    const text = ascii ?? fromUtf8(block.subarray(from, to));
+    if (text === undefined) lines.push({ reason: "the line is not UTF-8" });
+    else if (ascii === undefined) lines.push(good.read(block, from, to, text, text.length) ?? examineLine(text, key));
+    else lines.push(good.read(block, from, to, ascii, to) ?? examineLine(ascii.slice(from, to), key));
     from = to + 1;
   }
   return lines;
@@ -82,7 +88,7 @@ export function examineEntry(text: string, payloadOf: () => Payload | undefined,
   const { stream, rev, prev, type, by, cmd, id } = entry;
   const isGenesis = rev === 0 && prev === digest(`minutebook/stream/v1\n${key.log}\n${stream}\n`);
   const isFirst = id === uuidV5(cmd, `${stream}\n0`);
-  const place: Place = { stream, rev, prev, type, by, cmd, id, at: Date.parse(entry.at), isGenesis, isFirst };
+  const place: Place = { stream, rev, prev, type, by, cmd, id, at: moment(utf8(entry.at), 0), isGenesis, isFirst };
   return { place, hash: digest(`\0${text}`), payload: toldBy(entry, payloadOf, key) };
 }
 

@@ -14,9 +14,9 @@ function digit(text: string, at: number): number {
   return code < 58 ? code - 48 : code - 87;
 }
 
-/** The same text, standing on its own. */
+/** The same text, standing on its own: what is cut out of a joined text keeps only that one alive. */
 export function ownText(text: string): string {
-  return JSON.parse(JSON.stringify(text)) as string;
+  return ` ${text}`.slice(1);
 }
 
 /** A set of packed UUIDs. Many sets, because one holds at most 2^24. */
@@ -31,64 +31,59 @@ export class SeenUuids {
   }
 }
 
-/** One text for equal texts. */
-export class Names {
-  private readonly names = new Map<string, string>();
-
-  one(name: string): string {
-    const known = this.names.get(name);
-    if (known !== undefined) return known;
-    const own = ownText(name);
-    this.names.set(own, own);
-    return own;
-  }
-}
+/** Payloads that wait for exactly these keys to be destroyed. */
+type Group = { readonly keys: readonly string[]; count: number };
 
 /** Which sealed payloads are declared erased: those all of whose keys are destroyed at a higher leaf index. */
 export class Erasures {
   sealed = 0;
   erased = 0;
-  /** How many payloads wait for exactly these keys to be destroyed, by the keys; and for each key the groups it stands in. */
-  private readonly waiting = new Map<string, number>();
-  private readonly groupsOf = new Map<string, Set<string>>();
+  /** By their keys; and for each key the groups it stands in. */
+  private readonly waiting = new Map<string, Group>();
+  private readonly groupsOf = new Map<string, Set<Group>>();
 
   /** No key twice, in ascending order. */
   addSealed(keys: readonly string[]): void {
     this.sealed++;
-    this.wait(keys.join(" "), 1);
+    this.wait(keys, 1);
   }
 
   destroy(key: string): void {
     for (const group of this.groupsOf.get(key) ?? []) {
-      const count = this.waiting.get(group)!;
-      const left = group.split(" ").filter((other) => other !== key);
+      const left = group.keys.filter((other) => other !== key);
       this.forget(group);
       if (left.length > 0) {
-        this.wait(left.join(" "), count);
+        this.wait(left, group.count);
       } else {
-        this.sealed -= count;
-        this.erased += count;
+        this.sealed -= group.count;
+        this.erased += group.count;
       }
     }
   }
 
-  private wait(group: string, count: number): void {
-    const before = this.waiting.get(group);
-    this.waiting.set(group, (before ?? 0) + count);
-    if (before !== undefined) return;
-    for (const key of group.split(" ")) {
+  private wait(keys: readonly string[], count: number): void {
+    const group = this.waiting.get(nameOf(keys));
+    if (group) group.count += count;
+    else this.begin({ keys: keys.map(ownText), count });
+  }
+
+  private begin(group: Group): void {
+    this.waiting.set(nameOf(group.keys), group);
+    for (const key of group.keys) {
       const groups = this.groupsOf.get(key);
       if (groups) groups.add(group);
       else this.groupsOf.set(key, new Set([group]));
     }
   }
 
-  private forget(group: string): void {
-    this.waiting.delete(group);
-    for (const key of group.split(" ")) {
+  private forget(group: Group): void {
+    this.waiting.delete(nameOf(group.keys));
+    for (const key of group.keys) {
       const groups = this.groupsOf.get(key)!;
       groups.delete(group);
       if (groups.size === 0) this.groupsOf.delete(key);
     }
   }
 }
+
+const nameOf = (keys: readonly string[]) => (keys.length === 1 ? keys[0]! : keys.join(" "));
