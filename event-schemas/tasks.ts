@@ -107,6 +107,7 @@ export const contributionEvents = declareEvents({
       contributionId: Uuid,
       taskId: Uuid,
       memberId: Uuid,
+      round: Count,
       asOf: Count,
       evidence: z.array(Uuid).max(100),
       attestations: Count,
@@ -115,7 +116,8 @@ export const contributionEvents = declareEvents({
   },
   VerifiersDrawn: {
     version: 1,
-    summary: "Verifiers were drawn by lot (LOT-1): the head of the log, the seed and the hash of the eligible list let anybody draw again.",
+    summary:
+      "Verifiers were drawn by lot (LOT-1) from the members who were eligible at a size of the log: the root of the tree of this size, the seed and the hash of the sorted list let anybody draw again. A verifier who is silent until the moment named gives way to the next alternate.",
     fields: {
       contributionId: Uuid,
       round: Count,
@@ -125,21 +127,39 @@ export const contributionEvents = declareEvents({
       eligible: Count,
       eligibleHash: Digest,
       verifiers: z.array(Uuid).min(3).max(7),
+      alternates: z.array(Uuid).max(7),
+      replyBy: Timestamp,
+    },
+  },
+  VerifiersReplaced: {
+    version: 1,
+    summary: "Verifiers who had not answered in time gave way to the next of the same lot.",
+    fields: {
+      contributionId: Uuid,
+      round: Count,
+      silent: z.array(Uuid).min(1).max(7),
+      verifiers: z.array(Uuid).min(1).max(7),
+      replyBy: Timestamp,
     },
   },
   VerifiersLacking: {
     version: 1,
     summary: "Too few members without an interest could be drawn; it is tried again at the moment named.",
-    fields: { contributionId: Uuid, round: Count, eligible: Count, needed: Count, againAt: Timestamp },
+    fields: { contributionId: Uuid, round: Count, asOf: Count, eligible: Count, needed: Count, againAt: Timestamp },
+  },
+  VerifiersCalled: {
+    version: 1,
+    summary: "Verifiers are drawn anew, from those who are eligible here: the lot had too few, or too few of them answered.",
+    fields: { contributionId: Uuid, round: Count },
   },
   VerdictCounted: {
     version: 1,
     summary: "A verifier's verdict was counted.",
-    fields: { contributionId: Uuid, memberId: Uuid, verdict: Verdict, event: Uuid },
+    fields: { contributionId: Uuid, round: Count, memberId: Uuid, verdict: Verdict, event: Uuid },
   },
   ClarificationRequested: {
     version: 1,
-    summary: "Most verifiers ask for more: the contributor may add evidence and report again.",
+    summary: "Most verifiers ask for more, or no verdict has most of them: the contributor may add evidence and report again.",
     fields: { contributionId: Uuid, taskId: Uuid, memberId: Uuid },
   },
   ContributionVerified: {

@@ -1,7 +1,9 @@
 import { membershipCommands, membershipPolicies } from "../commands/membership.ts";
+import { tasksCommands } from "../commands/tasks.ts";
+import { tasksPolicies } from "../commands/tasks-policies.ts";
 import { votingCommands } from "../commands/voting.ts";
 import { votingPolicies } from "../commands/voting-policies.ts";
 
 /** Every command and every policy of this program. */
-export const commands = [...membershipCommands, ...votingCommands];
-export const policies = [...membershipPolicies, ...votingPolicies];
+export const commands = [...membershipCommands, ...votingCommands, ...tasksCommands];
+export const policies = [...membershipPolicies, ...votingPolicies, ...tasksPolicies];

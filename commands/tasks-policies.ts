@@ -1,0 +1,3 @@
+import type { Policy } from "./policies.ts";
+
+export const tasksPolicies: readonly Policy[] = [];
