@@ -14,11 +14,15 @@ export const WebhookFilter = z.array(z.strictObject({ field: text(1, 60), equals
 export const SignatureScheme = z.enum(["gr", "v1", "v1a"]);
 export type SignatureScheme = z.output<typeof SignatureScheme>;
 
+/** What went wrong with a delivery, in one word that alerts and filters use (`too_large`, `timeout`). */
+export const FaultName = z.string().regex(/^[a-z][a-z0-9_]{0,59}$/);
+
 const EventTypeName = z.string().regex(/^[A-Z][A-Za-z]{2,59}$/);
 
+/** An address may hold a token: it is sealed, under a key of the webhook's own. */
+const url = text(1, 2_000);
+
 const Subscribed = {
-  /** Whose address is it: sealed, since it may hold a token; its key is destroyed when the webhook is removed. */
-  url: personal(text(1, 2_000), "webhookId"),
   /** Empty: every type that the profile can say. */
   types: z.array(EventTypeName).max(100),
   filter: WebhookFilter,
@@ -33,13 +37,13 @@ const Subscribed = {
 export const webhookEvents = declareEvents({
   WebhookRegistered: {
     version: 1,
-    summary: "Somebody is to be told of events from a leaf index on, once the address has proved to want it.",
-    fields: { webhookId: Uuid, profile: WebhookProfile, from: Count, ...Subscribed },
+    summary: "Somebody is to be told of events, once the address has proved to want them: from a leaf index on, or of all that come after this.",
+    fields: { webhookId: Uuid, profile: WebhookProfile, from: Count.optional(), url: personal(url, "webhookId"), ...Subscribed },
   },
   WebhookChanged: {
     version: 1,
-    summary: "What a webhook is told, or where, changed. A new address must prove itself again.",
-    fields: { webhookId: Uuid, mustVerify: z.boolean(), ...Subscribed },
+    summary: "What a webhook is told, or where, changed. A new address, where there is one, must prove itself.",
+    fields: { webhookId: Uuid, url: personal(url.optional(), "webhookId"), ...Subscribed },
   },
   WebhookVerified: {
     version: 1,
@@ -61,8 +65,8 @@ export const webhookEvents = declareEvents({
       webhookId: Uuid,
       kid: Slug,
       scheme: SignatureScheme,
-      /** First 16 hex digits of SHA-256 of the secret's text: tells secrets apart, gives none away. */
-      fingerprint: z.string().regex(/^[0-9a-f]{16}$/),
+      /** An HMAC of the secret's text under the instance key: tells secrets apart, and no guess can be tried on it. */
+      fingerprint: z.string().regex(/^[A-Za-z0-9_-]{22}$/),
       secret: personal(text(32, 300), "webhookId"),
     },
   },
@@ -80,7 +84,7 @@ export const webhookEvents = declareEvents({
       filter: z.strictObject({
         fromSeq: Count.optional(),
         toSeq: Count.optional(),
-        fault: Slug.optional(),
+        fault: FaultName.optional(),
         type: EventTypeName.optional(),
       }),
     },
@@ -106,7 +110,7 @@ export const deliveryEvents = declareEvents({
             seq: Count,
             leafIndex: Count,
             generation: Count,
-            fault: Slug,
+            fault: FaultName,
             status: z.int().min(100).max(599).optional(),
           }),
         )
@@ -117,7 +121,7 @@ export const deliveryEvents = declareEvents({
   CircuitOpened: {
     version: 1,
     summary: "Deliveries wait: the endpoint itself is at fault.",
-    fields: { webhookId: Uuid, cause: Slug, probeAt: Timestamp },
+    fields: { webhookId: Uuid, cause: FaultName, probeAt: Timestamp },
   },
   CircuitClosed: { version: 1, summary: "The endpoint answers again.", fields: { webhookId: Uuid } },
 });
