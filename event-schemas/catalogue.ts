@@ -14,37 +14,47 @@ import {
 } from "./tasks.ts";
 import { ballotEvents, delegationEvents, executionEvents, motionEvents, petitionEvents, proposalEvents, tallyEvents } from "./voting.ts";
 
+/** The events of each context, by the word that names it on every floor. */
+const contexts = {
+  log: logEvents,
+  membership: { ...communityEvents, ...handleEvents, ...membershipEvents, ...personhoodEvents, ...roleEvents },
+  voting: {
+    ...proposalEvents,
+    ...ballotEvents,
+    ...delegationEvents,
+    ...tallyEvents,
+    ...executionEvents,
+    ...petitionEvents,
+    ...motionEvents,
+  },
+  tasks: {
+    ...taskEvents,
+    ...contributionEvents,
+    ...verificationEvents,
+    ...mediaEvents,
+    ...evidenceEvents,
+    ...attestationEvents,
+    ...vouchEvents,
+    ...vouchingEvents,
+  },
+  administration: { ...webhookEvents, ...deliveryEvents, ...attemptEvents },
+};
 export const catalogue = {
-  ...logEvents,
-  ...communityEvents,
-  ...handleEvents,
-  ...membershipEvents,
-  ...personhoodEvents,
-  ...roleEvents,
-  ...proposalEvents,
-  ...ballotEvents,
-  ...delegationEvents,
-  ...tallyEvents,
-  ...executionEvents,
-  ...petitionEvents,
-  ...motionEvents,
-  ...taskEvents,
-  ...contributionEvents,
-  ...verificationEvents,
-  ...mediaEvents,
-  ...evidenceEvents,
-  ...attestationEvents,
-  ...vouchEvents,
-  ...vouchingEvents,
-  ...webhookEvents,
-  ...deliveryEvents,
-  ...attemptEvents,
+  ...contexts.log,
+  ...contexts.membership,
+  ...contexts.voting,
+  ...contexts.tasks,
+  ...contexts.administration,
 };
 export type Catalogue = typeof catalogue;
 export type EventType = keyof Catalogue & string;
 
 export const declarationOf = (type: string): Declaration | undefined =>
   Object.hasOwn(catalogue, type) ? (catalogue as Events)[type]!.declaration : undefined;
+
+/** The context that an event belongs to. */
+export const contextOf = (type: string): string | undefined =>
+  Object.entries(contexts).find(([, events]) => Object.hasOwn(events, type))?.[0];
 
 /** A stored event names a type or a version that this catalogue does not know. Whoever follows stops here, and says why. */
 export class UnknownEvent extends Error {}
