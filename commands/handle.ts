@@ -74,6 +74,8 @@ export class CommandHandler {
     const decider: Decider = command.decider;
     const key = decider.key[command.name]!(call);
     const stream = streamName(decider.stream, key);
+    if (this.#mayHope(decider, command.name, call, stream))
+      return this.#queues.answer({ request, call, stream, key, isClaim, facts: undefined, asOf: this.states.size, mayHope: true });
     // A repeat is answered from the log, whatever has become of its caller, its claims and the facts since.
     const standsIn = await this.#streamOf(call.cmd, await this.states.get(decider.stream, key));
     if (standsIn !== undefined && standsIn !== stream) return refused(keyReused(request.key));
@@ -91,6 +93,15 @@ export class CommandHandler {
     return this.#queues.answer({ ...pending, ...known });
   }
 
+  /**
+   * A stream that this process knows nothing of is most often a new one, and then the append says so itself, in place of a read before it.
+   * Not where work is done beforehand that a repeat would do again.
+   */
+  #mayHope({ facts, claims }: Decider, name: string, { cmd }: Call, stream: string): boolean {
+    if (this.#world.log.engine === "eventstoredb" || facts?.[name] || claims?.[name]) return false;
+    return this.states.isUnheardOf(stream) && this.states.streamOf(cmd) === undefined;
+  }
+
   /** Where a command stands already, as far as this process can tell. */
   async #streamOf(cmd: string, { name, commands, windowFrom }: Folded): Promise<string | undefined> {
     if (commands.has(cmd)) return name;
@@ -102,7 +113,7 @@ export class CommandHandler {
 
   #callOf({ key, input, subject }: Request, by: string): Call {
     const cmd = commandId(this.#namespace, by, key);
-    const { instanceKey } = this.#world;
+    const { instanceKey, publicKeyOf } = this.#world;
     return {
       input,
       by,
@@ -110,6 +121,7 @@ export class CommandHandler {
       cmd,
       made: (n) => madeId(cmd, n),
       part: (context, part) => streamPart(instanceKey, context, part),
+      publicKeyOf,
     };
   }
 

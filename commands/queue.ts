@@ -31,6 +31,8 @@ export type Pending = {
   /** The size of the log and the moment that the facts are as of, fixed for this try. */
   readonly asOf: number;
   readonly askedAt?: string;
+  /** It may be decided on the hope that its stream is empty. */
+  readonly mayHope?: boolean;
 };
 type Queued = Pending & { readonly resolve: (answer: Answer) => void; readonly fail: (error: unknown) => void };
 
@@ -110,11 +112,15 @@ export class StreamQueues {
     let open = batch;
     for (let tries = 0; open.length > 0; tries++) {
       const { decider } = open[0]!.request.command;
+      const hoped = tries === 0 && open.every(({ mayHope }) => mayHope) ? this.#states.hope(decider.stream, open[0]!.key) : undefined;
       // A copy: the follower may move the state while this round is being decided, and then the append is a conflict.
-      const base = { ...(await this.#states.get(decider.stream, open[0]!.key)) };
-      const round = await this.#decideAll(open, base);
+      const base = { ...(hoped ?? (await this.#states.get(decider.stream, open[0]!.key))) };
+      const round = await this.#decideAll(open, base, hoped !== undefined);
       open = round.later;
-      if (round.decided.length === 0) continue;
+      if (round.decided.length === 0) {
+        if (hoped) this.#states.forget(base.name);
+        continue;
+      }
       const keys = await this.#world.keys.sealing(subjectsOf(round.decided.map(({ decided }) => decided)));
       const entries = writeEntries(
         this.#world,
@@ -127,7 +133,7 @@ export class StreamQueues {
       if (outcome.kind === "appended") {
         // Applied to the states in log order before anybody is answered.
         await this.#states.passed(outcome.position);
-        await Promise.all(round.decided.map(({ queued }) => this.#acknowledge(queued, entries)));
+        await Promise.all(round.decided.map(({ queued, decided }) => this.#acknowledge(queued, entries, decided)));
         continue;
       }
       this.#states.forget(base.name);
@@ -143,7 +149,8 @@ export class StreamQueues {
     }
   }
 
-  async #decideAll(open: readonly Queued[], base: Folded): Promise<Round> {
+  /** What is refused on a hope is decided again on what is true: it may have been accepted long ago. */
+  async #decideAll(open: readonly Queued[], base: Folded, isHope: boolean): Promise<Round> {
     const round: Round = { decided: [], later: [] };
     const here = new Set<string>();
     let state = base.state;
@@ -162,7 +169,7 @@ export class StreamQueues {
       }
       const decision = await this.#decide(queued, state, base);
       if ("problem" in decision) {
-        if (await this.#isFinal(queued, base)) queued.resolve(refused(decision.problem));
+        if (!isHope && (await this.#isFinal(queued, base))) queued.resolve(refused(decision.problem));
         else round.later.push(queued);
         continue;
       }
@@ -244,13 +251,16 @@ export class StreamQueues {
     }
   }
 
-  async #acknowledge(queued: Queued, entries: readonly Sealed[]): Promise<void> {
+  async #acknowledge(queued: Queued, entries: readonly Sealed[], { events }: Decided): Promise<void> {
     const { call, request, key, stream } = queued;
     const own = entries.filter(({ entry }) => entry.cmd === call.cmd);
     const { commands } = await this.#states.get(request.command.decider.stream, key);
     const { position } = commands.get(call.cmd)!;
     const fenced = await this.#aboveTheFence(queued, position);
-    queued.resolve(fenced ? refused(fenced) : accepted(stream, position, own, createdBy(request.command, call), false));
+    if (fenced) return queued.resolve(refused(fenced));
+    // Order: a crash before this answer arrives, and nobody has seen what it reveals; the repeat does not show it.
+    const revealed = request.command.decider.reveals?.[request.command.name]?.of(call, events);
+    queued.resolve({ ...accepted(stream, position, own, createdBy(request.command, call), false), ...(revealed && { revealed }) });
   }
 
   async #replay(queued: Queued, done: Done): Promise<Answer> {

@@ -44,6 +44,7 @@ export class States {
   readonly #limits: Limits;
   readonly #cache = new Map<string, Folded>();
   readonly #loading = new Map<string, Promise<Folded>>();
+  readonly #hoped = new Map<string, Folded>();
   readonly #revisions = new Recent<string, number>(recentMin);
   readonly #commandStreams = new Recent<string, string>(recentMin);
   #waiting: { position: Position; resolve: () => void; fail: (why: Unavailable) => void; sweeps: number }[] = [];
@@ -69,6 +70,23 @@ export class States {
     return underWay;
   }
 
+  /** Whether this process has neither a state of the stream nor seen an entry of it: it is new, or old and long at rest. */
+  isUnheardOf(name: string): boolean {
+    return !this.#cache.has(name) && !this.#loading.has(name) && this.#revisions.get(name) === undefined;
+  }
+
+  /**
+   * The empty state of a stream that is unheard of, taken on trust and shown to nobody else: an append at its beginning succeeds only where it
+   * is true, and once the follower has seen that, the state is kept.
+   */
+  hope(stream: AnyStream, key: string): Folded | undefined {
+    const name = streamName(stream, key);
+    if (!this.isUnheardOf(name)) return undefined;
+    const empty = emptyState(stream, name);
+    this.#hoped.set(name, empty);
+    return empty;
+  }
+
   /** Resolves when every entry up to and with this position has been applied to the cached states; throws `Unavailable` after some 10 s. */
   passed(position: Position): Promise<void> {
     if (this.#seen && this.#seen.position >= position) return Promise.resolve();
@@ -90,6 +108,7 @@ export class States {
 
   /** Lets go of a state that turned out not to be the stream's own. */
   forget(name: string): void {
+    this.#hoped.delete(name);
     this.#bytes -= this.#cache.get(name)?.bytes ?? 0;
     this.#cache.delete(name);
   }
@@ -128,17 +147,7 @@ export class States {
 
   async #load(stream: AnyStream, name: string): Promise<Folded> {
     for (let reads = 1; ; reads++) {
-      const folded: Folded = {
-        name,
-        stream,
-        state: stream.initial,
-        revision: -1,
-        hash: undefined,
-        at: "",
-        commands: new Map(),
-        bytes: 500,
-        used: false,
-      };
+      const folded = emptyState(stream, name);
       for (const recorded of await this.#log.read(name)) advance(folded, recorded, this.#limits.commandsMax);
       // A store may answer a read from before what its log has shown already (a deposed leader of a cluster does).
       // Checked and kept in one turn: nothing that the follower applies can fall between.
@@ -168,6 +177,11 @@ export class States {
   #apply(placed: Placed): void {
     this.#revisions.set(placed.stream, placed.revision);
     this.#commandStreams.set(placed.entry.cmd, placed.stream);
+    const hoped = this.#hoped.get(placed.stream);
+    if (hoped) {
+      this.#hoped.delete(placed.stream);
+      if (placed.revision === 0 && !this.#cache.has(placed.stream) && !this.#loading.has(placed.stream)) this.#keep(hoped);
+    }
     const folded = this.#cache.get(placed.stream);
     if (!folded || placed.revision <= folded.revision) return;
     if (placed.revision > folded.revision + 1) return this.forget(placed.stream);
@@ -176,6 +190,18 @@ export class States {
     this.#bytes += folded.bytes - before;
   }
 }
+
+const emptyState = (stream: AnyStream, name: string): Folded => ({
+  name,
+  stream,
+  state: stream.initial,
+  revision: -1,
+  hash: undefined,
+  at: "",
+  commands: new Map(),
+  bytes: 500,
+  used: false,
+});
 
 const followsNoMore = () => new Unavailable("this process follows the log no more", "unknown");
 

@@ -35,6 +35,12 @@ describe.each(engines)("on $name", ({ open }) => {
   const draft = (more: object = {}) => ours.first.send(ana, "DraftProposal", { title: "A well" }, { key, ...more });
   const draftsIn = async () => (await ours.entries()).filter(({ entry }) => entry.type === "ProposalDrafted");
 
+  /** A process that begins to follow where the log ends now. */
+  const lateDesk = async () => {
+    const { position, leafIndex } = (await ours.entries()).at(-1)!;
+    return ours.another({ seen: indexOf(ours.store.log), after: { position, size: leafIndex + 1 } });
+  };
+
   it("answers a repeat as it answered first", async () => {
     const first = await accepted(draft());
     const again = await accepted(draft());
@@ -97,13 +103,37 @@ describe.each(engines)("on $name", ({ open }) => {
     expect(withoutReplayed(again)).toEqual(withoutReplayed(first));
     expect(await codeOf(restarted.send(ana, "DraftProposal", { title: "Another" }, { key }))).toBe("KEY_REUSED");
     // Nothing of this process has seen the command: it was recorded before it began to follow.
-    const head = (await ours.entries()).at(-1)!;
-    const late = await ours.another({ seen: indexOf(ours.store.log) }, (log) => ({
-      ...log,
-      follow: (_, signal) => log.follow({ position: head.position, size: head.leafIndex + 1 }, signal),
-    }));
+    const late = await lateDesk();
     expect(await codeOf(late.send(ana, "DraftProposal", { title: "A well", proposalId: id(900) }, { key }))).toBe("KEY_REUSED");
     expect(await draftsIn()).toHaveLength(1);
+  });
+
+  it("answers first what it answered to a process that knows nothing of the stream", async () => {
+    const ben = member(id(2));
+    const proposalId = await openProposal(ours);
+    const vote = { proposalId, choice: "for" };
+    const cast = await accepted(ours.first.send(ben, "CastBallot", vote, { key }));
+    const drafted = await accepted(ours.first.send(ben, "DraftProposal", { title: "A well" }, { key: `${key}-draft` }));
+    const late = await lateDesk();
+    expect(await codeOf(late.send(ben, "CastBallot", { ...vote, choice: "against" }, { key }))).toBe("KEY_REUSED");
+    expect(withoutReplayed(await accepted((await lateDesk()).send(ben, "CastBallot", vote, { key })))).toEqual(withoutReplayed(cast));
+    expect(await codeOf((await lateDesk()).send(ben, "CastBallot", vote))).toBe("ALREADY_VOTED");
+    expect(await codeOf((await lateDesk()).send(ben, "ReviseBallot", { ...vote, choice: "against" }))).toBe("accepted");
+    await accepted(ours.first.send(ben, "LeaveCommunity", {}));
+    const again = await accepted((await lateDesk()).send(ben, "DraftProposal", { title: "A well" }, { key: `${key}-draft` }));
+    expect(again).toEqual({ ...drafted, replayed: true });
+    expect((await ours.entries()).filter(({ entry }) => entry.type === "BallotCast")).toHaveLength(1);
+  });
+
+  it("reads no stream before it writes its first entry", async () => {
+    const proposalId = await openProposal(ours);
+    const read: string[] = [];
+    const second = await ours.another({}, (log) => ({ ...log, read: (stream, from) => (read.push(stream), log.read(stream, from)) }));
+    await accepted(second.send(member(id(2)), "CastBallot", { proposalId, choice: "for" }));
+    // On EventStoreDB a command that stands in another stream is found by looking, not by the append.
+    expect(read.filter((stream) => stream.startsWith("ballot-"))).toHaveLength(ours.log.engine === "eventstoredb" ? 1 : 0);
+    await accepted(second.send(member(id(2)), "ReviseBallot", { proposalId, choice: "against" }));
+    expect(read.filter((stream) => stream.startsWith("ballot-"))).toHaveLength(ours.log.engine === "eventstoredb" ? 1 : 0);
   });
 
   it("answers a repeat uncompared once the key of its asker is destroyed", async () => {

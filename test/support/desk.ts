@@ -4,10 +4,10 @@ import { CommandHandler, type Request } from "../../commands/handle.ts";
 import type { Limits } from "../../commands/states.ts";
 import type { Facts, SubjectKey, SubjectKeys, World } from "../../commands/world.ts";
 import type { Caller } from "../../domain/caller.ts";
-import type { EventLog } from "../../domain/log/event-log.ts";
+import type { EventLog, Place } from "../../domain/log/event-log.ts";
 import { keyId } from "../../domain/log/sealed.ts";
 import { realAmbient } from "../../ops/ambient.ts";
-import { cipher } from "../../ops/crypto.ts";
+import { cipher, publicKeyOf } from "../../ops/crypto.ts";
 
 /** Keys that live as long as a test. */
 export function keysInMemory() {
@@ -42,11 +42,11 @@ export type Desk = {
   close(): Promise<void>;
 };
 
-/** The write path over a log, as one process has it. Two desks over one log are two processes, but for the memory. */
+/** The write path over a log, as one process has it, which may begin to follow after a place. Two desks over one log are two processes, but for the memory. */
 export function desk(
   log: EventLog,
   commands: readonly Exposed[],
-  { limits, ...more }: Partial<World> & { keys?: DeskKeys; limits?: Partial<Limits> } = {},
+  { limits, after, ...more }: Partial<World> & { keys?: DeskKeys; limits?: Partial<Limits>; after?: Place } = {},
 ): Desk {
   const keys = more.keys ?? keysInMemory();
   const noFacts: Facts = () => Promise.reject(new Error("this desk knows no facts"));
@@ -55,6 +55,7 @@ export function desk(
     log,
     origin: "test.example/log",
     cipher,
+    publicKeyOf,
     instanceKey: new Uint8Array(32).fill(7),
     facts: noFacts,
     seen: async () => ({}),
@@ -63,7 +64,7 @@ export function desk(
   };
   const handler = new CommandHandler(world, commands, limits);
   const closing = new AbortController();
-  const following = handler.states.follow(undefined, closing.signal);
+  const following = handler.states.follow(after, closing.signal);
   const byName = new Map(commands.map((command) => [command.name, command]));
   return {
     handler,
