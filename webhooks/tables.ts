@@ -46,20 +46,23 @@ export const webhookTables = {
       event_type text not null,
       told_id text not null,
       body_hash bytea,
-      state text not null check (state in ('due', 'sending', 'delivered', 'dead', 'erased')),
+      state text not null check (state in ('due', 'delivered', 'dead', 'erased')),
       attempts int not null default 0,
+      -- Of the attempts, those that count towards the profile's schedule: a pause that the receiver asked for, or a crash of ours, does not.
+      failures int not null default 0,
       due_at timestamptz not null default now(),
-      -- The lane lease under which it is being sent, and since when: what a crash leaves behind is an attempt whose fate is unknown.
-      token bigint,
-      sending_at timestamptz,
       fault text,
       status int,
       ended_at timestamptz,
+      -- The key of the command that records the death, once it is chosen, and whether the log has it.
+      death text,
+      death_recorded boolean not null default false,
       primary key (webhook_id, leaf_index, generation)
     );
     create unique index delivery_seq on webhook.delivery (webhook_id, seq);
-    create index delivery_open on webhook.delivery (webhook_id, lane, leaf_index, generation) where state in ('due', 'sending');
+    create index delivery_open on webhook.delivery (webhook_id, lane, leaf_index, generation) where state = 'due';
     create index delivery_dead on webhook.delivery (webhook_id, seq) where state = 'dead';
+    create index delivery_death on webhook.delivery (webhook_id, seq) where state = 'dead' and not death_recorded;
     -- One id is never given to two events of one webhook.
     create unique index delivery_told on webhook.delivery (webhook_id, told_id, generation);
     create table webhook.attempt (
@@ -87,6 +90,11 @@ export const webhookTables = {
       lane int not null,
       token bigint not null default 0,
       until_at timestamptz not null default '-infinity',
+      -- What its holder has in hand, \`<leaf index>.<generation>\` with spaces between, and since when: what a crash leaves here are attempts whose fate is unknown.
+      in_hand text not null default '',
+      since_at timestamptz,
+      -- Why nothing of it is sent until the program is started again (\`renderer-drift\`).
+      stopped text,
       primary key (webhook_id, lane)
     );
     -- A subject in backoff blocks only itself; one that is held (\`infinity\`) waits for a redrive.
@@ -100,16 +108,20 @@ export const webhookTables = {
       webhook_id text primary key,
       state text not null default 'closed' check (state in ('closed', 'open', 'half')),
       cause text,
-      faults_in_row int not null default 0,
+      -- How often it has opened: ever, and without closing in between.
+      openings bigint not null default 0,
       opened_times int not null default 0,
-      open_since timestamptz,
+      -- From then on one delivery may show whether the endpoint answers again.
       probe_at timestamptz,
-      -- Slow start: how many may be under way.
-      in_flight_max int,
+      -- What the log says of it.
+      told text not null default 'closed' check (told in ('closed', 'open')),
+      -- Since when nothing has been delivered although it was tried.
+      failing_since timestamptz,
       -- The floor that Retry-After set for the whole endpoint.
       wait_until timestamptz,
       tokens double precision,
       tokens_at timestamptz
     );
+    -- Attempts [from_id, to_id). The event is missing until the log has it.
     create table webhook.anchor (from_id bigint primary key, to_id bigint not null, root bytea not null, event_id text);`,
 } as const;
