@@ -27,7 +27,7 @@ export const floors: Readonly<Record<string, { readonly below: readonly string[]
     packages: "declared",
   },
   test: {
-    below: ["ops", "webhooks", "read-api", "commands", "projections", "domain", "event-schemas", "package.json"],
+    below: ["ops", "webhooks", "read-api", "commands", "projections", "domain", "event-schemas", "docs", "package.json"],
     packages: "declared",
   },
 };
