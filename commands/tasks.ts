@@ -1,9 +1,42 @@
+import { beginning, reporting } from "../domain/tasks/contribution.ts";
+import { assigning, seating } from "../domain/tasks/task.ts";
+import { counting, drawing, verifying } from "../domain/tasks/verification.ts";
 import { expose, type Exposed } from "./expose.ts";
 
 const context = "tasks";
 
 /** Tasks, contributions and their verification. */
-const work: readonly Exposed[] = [];
+const work: readonly Exposed[] = [
+  ...expose(context, assigning, {
+    CreateTask: { by: "member", summary: "Put in writing what is to be done, where, when, by how many, and what evidence a report needs." },
+    PublishTask: { by: "member", summary: "Let a task be claimed." },
+    ClaimTask: { by: "member", summary: "Take a seat of a task; the first claim of a seat wins." },
+    ReleaseTask: { by: "member", summary: "Give a seat back before work has started." },
+    CancelTask: { by: "member", summary: "Call a task off; work that has started goes on to be verified." },
+    StartTask: { by: "member", summary: "Start work on a claimed seat; it becomes a contribution." },
+  }),
+  ...expose(context, seating, {
+    LapseClaim: { by: "system", summary: "End a claim without work in time." },
+    SettleSeat: { by: "system", summary: "Note what became of a seat's contribution." },
+  }),
+  ...expose(context, beginning, {
+    OpenContribution: { by: "system", summary: "Open the contribution of work that has started." },
+  }),
+  ...expose(context, reporting, {
+    ReportComplete: { by: "member", summary: "Report the work done, with the evidence that stands; verifiers are drawn by lot." },
+  }),
+  ...expose(context, drawing, {
+    DrawVerifiers: { by: "system", summary: "Draw verifiers by lot from the members without an interest." },
+    CallVerifiers: { by: "system", summary: "Ask for verifiers again where there were too few." },
+    ReplaceVerifiers: { by: "system", summary: "Let the next of the lot take the seats of silent verifiers." },
+  }),
+  ...expose(context, verifying, {
+    RecordVerification: { by: "member", summary: "Give a verdict on a report, as a verifier whom the lot has drawn." },
+  }),
+  ...expose(context, counting, {
+    CountVerdict: { by: "system", summary: "Count a verdict; most of the verifiers settle the matter." },
+  }),
+];
 
 /** Media, evidence and attestations. */
 const proof: readonly Exposed[] = [];

@@ -78,7 +78,11 @@ export const taskEvents = declareEvents({
     fields: { taskId: Uuid, memberId: Uuid, startBy: Timestamp },
   },
   TaskReleased: { version: 1, summary: "A member gave a seat back.", fields: { taskId: Uuid, memberId: Uuid } },
-  ClaimLapsed: { version: 1, summary: "A seat fell free: no work had started in time.", fields: { taskId: Uuid, memberId: Uuid } },
+  ClaimLapsed: {
+    version: 1,
+    summary: "A seat fell free: no work had started in time, or before the task was called off.",
+    fields: { taskId: Uuid, memberId: Uuid },
+  },
   WorkStarted: {
     version: 1,
     summary: "A member started work; it is recorded as a contribution of this id.",
@@ -90,7 +94,11 @@ export const taskEvents = declareEvents({
     fields: { taskId: Uuid, memberId: Uuid, contributionId: Uuid, outcome: z.enum(["verified", "rejected"]) },
   },
   TaskClosed: { version: 1, summary: "Every seat of the task is verified.", fields: { taskId: Uuid } },
-  TaskCancelled: { version: 1, summary: "A task was called off.", fields: { taskId: Uuid, reason: text(1, 1_000).optional() } },
+  TaskCancelled: {
+    version: 1,
+    summary: "A task was called off; work that had started goes on to be verified.",
+    fields: { taskId: Uuid, reason: text(1, 1_000).optional() },
+  },
 });
 
 /** What was done for a task, and what the community's verifiers made of it. */

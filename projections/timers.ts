@@ -1,27 +1,40 @@
 /** What falls due: commands that the machine sends when their moment has come. */
 import { canonical } from "../domain/log/canonical-json.ts";
 import { membershipTimers } from "../domain/membership.ts";
+import { workTimers } from "../domain/tasks/timers.ts";
 import { votingTimers } from "../domain/voting/closing.ts";
 import { catalogue, type EventType } from "../event-schemas/catalogue.ts";
 import type { Database } from "./database.ts";
 import { put, remove, type Change, type Projection, type Told } from "./projection.ts";
 
-type Timer = { readonly due: string; readonly command: string; readonly input: Record<string, unknown> };
+type Timer = { readonly due: string; readonly command: string; readonly input: Record<string, unknown>; readonly about?: string };
 type Timers = (type: EventType, data: Readonly<Record<string, unknown>>) => Timer | undefined;
 
-const declared: readonly Timers[] = [membershipTimers, votingTimers];
+const declared: readonly Timers[] = [membershipTimers, votingTimers, workTimers];
 
-/** The events that leave a timer of their stream nothing to do. */
-const settles: { readonly [N in EventType]?: string } = {
-  SuspensionLifted: "ExpireSuspension",
-  SuspensionExpired: "ExpireSuspension",
-  MemberLeft: "ExpireSuspension",
-  MemberExpelled: "ExpireSuspension",
-  VotingClosed: "CloseVoting",
+/** The events that leave timers of their stream nothing to do; `about` names the field that tells which of several. */
+type Settled = { readonly commands: readonly string[]; readonly about?: string };
+const suspension = { commands: ["ExpireSuspension"] };
+const claim = { commands: ["LapseClaim"], about: "memberId" };
+const bench = { commands: ["CallVerifiers", "ReplaceVerifiers"] };
+const settles: { readonly [N in EventType]?: Settled } = {
+  SuspensionLifted: suspension,
+  SuspensionExpired: suspension,
+  MemberLeft: suspension,
+  MemberExpelled: suspension,
+  VotingClosed: { commands: ["CloseVoting"] },
+  TaskReleased: claim,
+  ClaimLapsed: claim,
+  WorkStarted: claim,
+  VerifiersCalled: bench,
+  ClarificationRequested: bench,
+  ContributionVerified: bench,
+  ContributionRejected: bench,
 };
 
 /**
- * A stream has at most one timer of a command: a later one takes its place. The event that the command was for deletes the row, so what is
+ * A stream has at most one timer of a command, or one for each thing that it is about, which then stands behind the stream's name: a later one
+ * takes its place. The event that the command was for deletes the row, so what is
  * left is what must still happen, also after a rebuild; what was refused stands in `rows.timer_done`.
  */
 export const timers: Projection = {
@@ -46,16 +59,16 @@ export const timers: Projection = {
 };
 
 function timersOf({ type, data, entry, leafIndex }: Told): readonly Change[] {
-  const { stream } = entry;
-  const settled = settles[type];
+  const of = (about: unknown) => (about === undefined ? entry.stream : `${entry.stream}/${String(about)}`);
+  const { commands = [], about }: Partial<Settled> = settles[type] ?? {};
   const timer = declared.map((timersIn) => timersIn(type, data)).find((found) => found !== undefined);
   return [
-    ...(settled ? [remove("timer", { stream, command: settled })] : []),
+    ...commands.map((command) => remove("timer", { stream: of(about && (data as Record<string, unknown>)[about]), command })),
     ...(timer
       ? [
           put(
             "timer",
-            { stream, command: timer.command },
+            { stream: of(timer.about), command: timer.command },
             { due: timer.due, input: canonical(timer.input), event_id: entry.id, leaf_index: leafIndex },
           ),
         ]

@@ -1,7 +1,8 @@
-import type { Verdict } from "../../event-schemas/tasks.ts";
-import { contributionEvents } from "../../event-schemas/tasks.ts";
-import type { Stream } from "../decider.ts";
-import type { Terms } from "./task.ts";
+import Type from "typebox";
+import { contributionEvents, type EvidenceKind, type Requirement, type Verdict } from "../../event-schemas/tasks.ts";
+import { asked, type Timestamp } from "../../event-schemas/values.ts";
+import { type Call, decider, reject, type Stream } from "../decider.ts";
+import { task, type Terms } from "./task.ts";
 
 /** Whose work it is, for which task, and the task's terms as they stood when it began. */
 type Begun = { readonly taskId: string; readonly memberId: string; readonly creatorId: string; readonly terms: Terms };
@@ -14,15 +15,15 @@ export type Bench = {
   readonly verifiers: readonly string[];
   readonly alternates: readonly string[];
   readonly verdicts: ReadonlyMap<string, Verdict>;
-  readonly replyBy: string;
+  readonly replyBy: Timestamp;
 };
 
 export type ContributionState =
   | { readonly status: "none" }
   /** Work is under way. */
   | ({ readonly status: "open" } & Begun)
-  /** Verifiers are to be drawn. */
-  | ({ readonly status: "reported" } & Begun & Asked)
+  /** Verifiers are to be drawn; where there were too few, again at the moment named. */
+  | ({ readonly status: "reported"; readonly againAt?: Timestamp } & Begun & Asked)
   /** Verifiers were drawn. */
   | ({ readonly status: "verifying" } & Begun & Asked & Bench)
   /** The verifiers asked for more: work is under way again. */
@@ -41,9 +42,9 @@ export const contribution: Stream<ContributionState, typeof contributionEvents> 
       creatorId,
       terms,
     }),
-    CompletionReported: (state, { round }, { id }) => asked(state, { round, question: id }),
-    VerifiersCalled: (state, { round }, { id }) => asked(state, { round, question: id }),
-    VerifiersLacking: (state) => state,
+    CompletionReported: (state, { round }, { id }) => question(state, { round, question: id }),
+    VerifiersCalled: (state, { round }, { id }) => question(state, { round, question: id }),
+    VerifiersLacking: (state, { againAt }) => (state.status === "reported" ? { ...state, againAt } : state),
     VerifiersDrawn: (state, { verifiers, alternates, replyBy }) =>
       state.status === "reported" ? { ...state, status: "verifying", verifiers, alternates, replyBy, verdicts: new Map() } : state,
     VerifiersReplaced: (state, { silent, verifiers, replyBy }) =>
@@ -68,8 +69,8 @@ function begun(state: Exclude<ContributionState, { status: "none" }>): Begun {
   return { taskId, memberId, creatorId, terms };
 }
 
-const asked = (state: ContributionState, question: Asked): ContributionState =>
-  state.status === "none" ? state : { ...begun(state), ...question, status: "reported" };
+const question = (state: ContributionState, asked: Asked): ContributionState =>
+  state.status === "none" ? state : { ...begun(state), ...asked, status: "reported" };
 
 const settled = (state: ContributionState, status: "clarifying" | "verified" | "rejected"): ContributionState =>
   state.status === "verifying" ? { ...begun(state), round: state.round, question: state.question, status } : state;
@@ -77,3 +78,88 @@ const settled = (state: ContributionState, status: "clarifying" | "verified" | "
 /** Whether evidence and attestations are taken: while the work is under way, and again when the verifiers asked for more. */
 export const takesEvidence = (state: ContributionState): state is Extract<ContributionState, { status: "open" | "clarifying" }> =>
   state.status === "open" || state.status === "clarifying";
+
+/** A piece of evidence that stands: what casts doubt on it, and how many witnesses attested to it. */
+export type EvidenceFact = {
+  readonly evidenceId: string;
+  readonly kind: EvidenceKind;
+  readonly flags: readonly string[];
+  readonly attestations: number;
+};
+
+const attestationsOf = (evidence: readonly EvidenceFact[]) => evidence.reduce((sum, { attestations }) => sum + attestations, 0);
+
+/** How many are missing, by kind; undefined where nothing is. Testimony is counted by its witnesses, everything else by its pieces. */
+export function missingOf(required: readonly Requirement[], evidence: readonly EvidenceFact[]): Record<string, number> | undefined {
+  const gaps = required.flatMap(({ kind, count }) => {
+    const given = kind === "attestation" ? attestationsOf(evidence) : evidence.filter((piece) => piece.kind === kind).length;
+    return given < count ? [[kind, count - given] as const] : [];
+  });
+  return gaps.length === 0 ? undefined : Object.fromEntries(gaps);
+}
+
+/** 100·T + 50·min(C, 5) + 30·min(D, 5): testimony, the witnesses' attestations, and recordings. What is flagged is for the verifiers to judge and adds nothing. */
+export function scoreOf(evidence: readonly EvidenceFact[]): number {
+  const sound = evidence.filter(({ flags }) => flags.length === 0);
+  const testimony = sound.filter(({ kind }) => kind === "attestation").length;
+  return 100 * Math.min(testimony, 1) + 50 * Math.min(attestationsOf(sound), 5) + 30 * Math.min(sound.length - testimony, 5);
+}
+
+const strict = { additionalProperties: false } as const;
+const theContribution = ({ input }: Call<{ contributionId: string }>) => input.contributionId;
+
+/** Work that starts is a contribution of its own, with the task's terms as they stand: later changes of the task do not touch it. */
+export const beginning = decider({
+  stream: contribution,
+  key: { OpenContribution: theContribution },
+  reads: { task: { stream: task, key: ({ input }: Call) => input.taskId } },
+  commands: { OpenContribution: Type.Object({ contributionId: asked.Uuid, taskId: asked.Uuid, memberId: asked.Uuid }, strict) },
+  rules: {
+    CONTRIBUTION_EXISTS: "There is a contribution of this id.",
+    WORK_NOT_STARTED: "Nobody has started work of this id on the task.",
+  },
+  decide: {
+    OpenContribution: ({ contributionId, taskId, memberId }, state, { reads: { task } }) => {
+      if (state.status !== "none") return reject("CONTRIBUTION_EXISTS");
+      const seat = task.status === "none" ? undefined : task.held.get(memberId);
+      if (task.status === "none" || seat?.status !== "working" || seat.contributionId !== contributionId) return reject("WORK_NOT_STARTED");
+      return [contributionEvents.ContributionOpened({ contributionId, taskId, memberId, creatorId: task.creatorId, ...task.terms })];
+    },
+  },
+});
+
+export const reporting = decider({
+  stream: contribution,
+  key: { ReportComplete: theContribution },
+  reads: {},
+  facts: { ReportComplete: ({ input: { contributionId } }) => ({ about: "evidence", contributionId }) },
+  commands: { ReportComplete: Type.Object({ contributionId: asked.Uuid }, strict) },
+  rules: {
+    NO_SUCH_CONTRIBUTION: "There is no contribution of this id.",
+    NOT_YOUR_CONTRIBUTION: "Only whoever does the work reports it done.",
+    ALREADY_REPORTED: "The work has been reported; it is reported again only when its verifiers ask for more.",
+    MISSING_EVIDENCE: "The task requires evidence that is missing: so many of each kind.",
+  },
+  decide: {
+    ReportComplete: ({ contributionId }, state, { by, asOf, facts }) => {
+      if (state.status === "none") return reject("NO_SUCH_CONTRIBUTION");
+      if (by !== state.memberId) return reject("NOT_YOUR_CONTRIBUTION");
+      if (!takesEvidence(state)) return reject("ALREADY_REPORTED");
+      const evidence = facts as readonly EvidenceFact[];
+      const missing = missingOf(state.terms.required, evidence);
+      if (missing) return reject("MISSING_EVIDENCE", missing);
+      return [
+        contributionEvents.CompletionReported({
+          contributionId,
+          taskId: state.taskId,
+          memberId: by,
+          round: state.status === "open" ? 0 : state.round + 1,
+          asOf,
+          evidence: evidence.map(({ evidenceId }) => evidenceId).slice(0, 100),
+          attestations: attestationsOf(evidence),
+          score: scoreOf(evidence),
+        }),
+      ];
+    },
+  },
+});
