@@ -82,8 +82,8 @@ export function startProjector({ log: unpaced, database, projections, logger, re
 }
 
 const busyFrom = 5;
-const fullFrom = 500;
-const gatherMs = 40;
+const fullFrom = 1_000;
+const gatherMs = 60;
 
 /**
  * The log, in larger batches while it is busy: what a transaction costs is then shared by many events. A lone event is taken at once,
