@@ -15,6 +15,8 @@ export type Accepted = {
   readonly replayed: boolean;
   /** Ids of what the command created, by name. */
   readonly created: Readonly<Record<string, string>>;
+  /** Shown in this answer and in no repeat of it. */
+  readonly revealed?: Readonly<Record<string, string>>;
 };
 /** `created` names what would have been made. */
 export type Refused = { readonly kind: "refused"; readonly problem: Problem; readonly created?: Accepted["created"] };

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { Type } from "typebox";
+import { type TSchema, Type } from "typebox";
 import type { Caller } from "../domain/caller.ts";
 import { type Json, type JsonObject, Malformed, parseJsonBytes } from "../domain/log/canonical-json.ts";
 import { b64u } from "../domain/log/hash.ts";
@@ -72,8 +72,9 @@ async function ask(handler: Pick<CommandHandler, "handle">, command: Exposed, ca
   return handler.handle({ ...wish, command, caller });
 }
 
-export const bodyOf = ({ stream, revision, position, events, replayed, created }: Accepted) => ({
+export const bodyOf = ({ stream, revision, position, events, replayed, created, revealed }: Accepted) => ({
   ...created,
+  ...revealed,
   stream,
   revision,
   position,
@@ -248,10 +249,18 @@ const headersSchema = Type.Object({
 });
 
 const problemResponse = (about: string) => ({ description: about, content: { "application/problem+json": { schema: problemSchema } } });
-const accepts = (about: string) => ({ description: about, content: { "application/json": { schema: answerSchema } } });
+const accepts = (about: string, schema: TSchema = answerSchema) => ({ description: about, content: { "application/json": { schema } } });
+const revealing = (about: Readonly<Record<string, string>>) =>
+  Type.Object({
+    ...answerSchema.properties,
+    ...mapped(about, (description) => Type.Optional(Type.String({ description: `${description} Shown in this answer and never again.` }))),
+  });
+const mapped = <T>(texts: Readonly<Record<string, string>>, to: (text: string) => T) =>
+  Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, to(text)]));
 
 function describe({ context, summary, by, decider, name }: Exposed) {
   const rules = Object.entries(decider.rules).map(([code, sentence]) => `- \`${code}\`: ${sentence}`);
+  const reveals = decider.reveals?.[name];
   return {
     operationId: name,
     tags: [context],
@@ -261,7 +270,9 @@ function describe({ context, summary, by, decider, name }: Exposed) {
     headers: headersSchema,
     response: {
       200: accepts("The key was seen before: the first answer."),
-      201: accepts("Recorded, for good."),
+      201: reveals
+        ? accepts("Recorded, for good. What it reveals is shown this once.", revealing(reveals.about))
+        : accepts("Recorded, for good."),
       "4xx": problemResponse("Refused; nothing was recorded."),
       "5xx": problemResponse("Not answered; send the same key again."),
     },

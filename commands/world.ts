@@ -16,6 +16,8 @@ export type World = {
   readonly keys: SubjectKeys;
   /** Names guessable and personal parts of stream names (the log format, §2). */
   readonly instanceKey: Uint8Array;
+  /** The Ed25519 public key of a seed of 32 bytes. */
+  readonly publicKeyOf: (seed: Uint8Array) => Uint8Array;
   readonly facts: Facts;
   readonly seen: CommandsSeen;
 };

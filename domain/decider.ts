@@ -43,6 +43,8 @@ export type Call<Input = any> = {
   readonly made: (n: number) => string;
   /** A name for a guessable or personal part of a stream's key. */
   readonly part: (context: string, part: string) => string;
+  /** The Ed25519 public key of a seed of 32 bytes (RFC 8032). */
+  readonly publicKeyOf: (seed: Uint8Array) => Uint8Array;
 };
 
 /** What a decision is made from, besides input and state. It reads no clock, and no randomness but ids and lots. */
@@ -74,6 +76,12 @@ export type Question = { readonly about: string; readonly [more: string]: unknow
 /** A command of another stream that must have happened before this one: a claim of a name, a bar. Its refusal is this one's. */
 export type Claim = { readonly command: string; readonly input: Record<string, unknown>; readonly subject: string };
 
+/** `about`: each value's name, and what it is, for the page of the API. `of`: from the events as they were decided, before they are sealed. */
+export type Revealing<Input = any> = {
+  readonly about: Readonly<Record<string, string>>;
+  readonly of: (call: Call<Input>, events: readonly NewEvent[]) => Readonly<Record<string, string>>;
+};
+
 /** The commands that write one kind of stream, everything they look at, and every reason to say no. */
 export type Decider<
   S extends AnyStream = any,
@@ -87,7 +95,7 @@ export type Decider<
   readonly key: { readonly [N in keyof C]: (call: Call<Static<C[N]>>) => string };
   /** Other streams by name. */
   readonly reads: R;
-  readonly facts?: { readonly [N in keyof C]?: (call: Call<Static<C[N]>>) => Question };
+  readonly facts?: { readonly [N in keyof C]?: (call: Call<Static<C[N]>>) => Question | undefined };
   readonly claims?: { readonly [N in keyof C]?: (call: Call<Static<C[N]>>) => readonly Claim[] };
   /** An event counts only below the event that shuts the stream read: `shut` tells where that stands. */
   readonly fence?: {
@@ -98,6 +106,8 @@ export type Decider<
   readonly commands: C;
   /** The ids of what a command creates, as the answer names them. */
   readonly creates?: { readonly [N in keyof C]?: (call: Call<Static<C[N]>>) => Readonly<Record<string, string>> };
+  /** What the first answer shows, and no other: a secret is told to whoever asked for it, once. */
+  readonly reveals?: { readonly [N in keyof C]?: Revealing<Static<C[N]>> };
   /** Whose personal data an input holds, if anybody's. */
   readonly personal?: { readonly [N in keyof C]?: (call: Call<Static<C[N]>>) => string | undefined };
   readonly rules: U;

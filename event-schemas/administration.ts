@@ -14,9 +14,6 @@ export const WebhookFilter = z.array(z.strictObject({ field: text(1, 60), equals
 export const SignatureScheme = z.enum(["gr", "v1", "v1a"]);
 export type SignatureScheme = z.output<typeof SignatureScheme>;
 
-/** What went wrong with a delivery, in one word that alerts and filters use (`too_large`, `timeout`). */
-export const FaultName = z.string().regex(/^[a-z][a-z0-9_]{0,59}$/);
-
 const EventTypeName = z.string().regex(/^[A-Z][A-Za-z]{2,59}$/);
 
 /** An address may hold a token: it is sealed, under a key of the webhook's own. */
@@ -37,7 +34,8 @@ const Subscribed = {
 export const webhookEvents = declareEvents({
   WebhookRegistered: {
     version: 1,
-    summary: "Somebody is to be told of events, once the address has proved to want them: from a leaf index on, or of all that come after this.",
+    summary:
+      "Somebody is to be told of events, once the address has proved to want them: from a leaf index on, or of all that come after this.",
     fields: { webhookId: Uuid, profile: WebhookProfile, from: Count.optional(), url: personal(url, "webhookId"), ...Subscribed },
   },
   WebhookChanged: {
@@ -68,6 +66,11 @@ export const webhookEvents = declareEvents({
       /** An HMAC of the secret's text under the instance key: tells secrets apart, and no guess can be tried on it. */
       fingerprint: z.string().regex(/^[A-Za-z0-9_-]{22}$/),
       secret: personal(text(32, 300), "webhookId"),
+      /** Of a `v1a` secret: all that the receiver needs. */
+      publicKey: z
+        .string()
+        .regex(/^whpk_[A-Za-z0-9+/]{43}=$/)
+        .optional(),
     },
   },
   WebhookSecretActivated: {
@@ -75,7 +78,11 @@ export const webhookEvents = declareEvents({
     summary: "Deliveries are signed with this secret; the one before it retires, and ends at the moment named.",
     fields: { webhookId: Uuid, kid: Slug, retiring: Slug.optional(), retiresAt: Timestamp.optional() },
   },
-  WebhookSecretRevoked: { version: 1, summary: "A secret signs nothing any more.", fields: { webhookId: Uuid, kid: Slug } },
+  WebhookSecretRevoked: {
+    version: 1,
+    summary: "A secret signs nothing any more; another one that retires keeps its end.",
+    fields: { webhookId: Uuid, kid: Slug, retiring: Slug.optional(), retiresAt: Timestamp.optional() },
+  },
   RedriveRequested: {
     version: 1,
     summary: "Dead deliveries are put back in their places.",
@@ -84,7 +91,7 @@ export const webhookEvents = declareEvents({
       filter: z.strictObject({
         fromSeq: Count.optional(),
         toSeq: Count.optional(),
-        fault: FaultName.optional(),
+        fault: Slug.optional(),
         type: EventTypeName.optional(),
       }),
     },
@@ -110,7 +117,7 @@ export const deliveryEvents = declareEvents({
             seq: Count,
             leafIndex: Count,
             generation: Count,
-            fault: FaultName,
+            fault: Slug,
             status: z.int().min(100).max(599).optional(),
           }),
         )
@@ -121,7 +128,7 @@ export const deliveryEvents = declareEvents({
   CircuitOpened: {
     version: 1,
     summary: "Deliveries wait: the endpoint itself is at fault.",
-    fields: { webhookId: Uuid, cause: FaultName, probeAt: Timestamp },
+    fields: { webhookId: Uuid, cause: Slug, probeAt: Timestamp },
   },
   CircuitClosed: { version: 1, summary: "The endpoint answers again.", fields: { webhookId: Uuid } },
 });

@@ -70,6 +70,9 @@ export function signEd25519(seed: Uint8Array): { readonly publicKey: Uint8Array;
   return { publicKey: Uint8Array.from(publicKey), sign: (message) => sign(null, message, key) };
 }
 
+/** The public key of a 32-byte seed. */
+export const publicKeyOf = (seed: Uint8Array): Uint8Array => signEd25519(seed).publicKey;
+
 /** Called once at the start of a process: the domain's hashes are then Node's, which is several times as fast. */
 export function useNodeHashes(): void {
   // Why not "buffer": a text of one-byte characters comes back in a third of the time.

@@ -9,7 +9,7 @@ import type { Attached } from "./instance/attach.ts";
 import type { BallotBox } from "./instance/ballots.ts";
 import { commands, policies } from "./commands.ts";
 import type { Config, ProcessRole } from "./config.ts";
-import { cipher } from "./crypto.ts";
+import { cipher, publicKeyOf } from "./crypto.ts";
 import { factsOf } from "./instance/facts.ts";
 import { guestsOnly, type Identity, tokenIdentity } from "./http/identity.ts";
 import { secretOf } from "./keys/secrets.ts";
@@ -78,6 +78,7 @@ export async function openInstance(config: Config, options: OpenOptions): Promis
         cipher,
         keys,
         instanceKey,
+        publicKeyOf,
         facts: factsOf(ballots, rows),
         seen: seenIn(database),
       },

@@ -17,6 +17,7 @@ import {
   type Rules,
 } from "../../domain/decider.ts";
 import { eventId, madeId } from "../../domain/log/ids.ts";
+import { publicKeyOf } from "../../ops/crypto.ts";
 
 /** An event that stands in a stream, and what happened around it where a scenario cares. */
 export type Stands = { readonly event: NewEvent; readonly around: Partial<Happened> };
@@ -48,6 +49,7 @@ export const callOf = <Input>(input: Input, by: string, more: Partial<Call> = {}
   cmd: now,
   made,
   part: (context, part) => `${context}(${part})`,
+  publicKeyOf,
   ...more,
   input,
 });
