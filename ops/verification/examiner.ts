@@ -8,37 +8,44 @@ type Answer = { readonly resolve: (examined: readonly Examined[]) => void; reado
 /** One block is examined while the next one is on its way. */
 const askedMax = 2;
 
+/** What the other thread is sent. */
+export type Question = { readonly block: Uint8Array; readonly log: string; readonly vkey: string };
+
 export class Examiner {
   private worker: Worker | undefined;
   private isReady = false;
   private readonly asked: Answer[] = [];
 
   /** What `verifyBundle` calls. A block that the other thread has no time for is examined at once. */
-  readonly examine = (block: Uint8Array, key: LogKey): readonly Examined[] | Promise<readonly Examined[]> => {
-    this.worker ??= this.begin(key);
-    if (!this.isReady || this.asked.length >= askedMax) return examineBlock(block, key);
+  readonly examine = (block: Uint8Array, { log, vkey }: LogKey): readonly Examined[] | Promise<readonly Examined[]> => {
+    this.start();
+    if (!this.isReady || this.asked.length >= askedMax) return examineBlock(block, { log, vkey });
     // Trap: `slice` of a Buffer copies nothing, and what is sent is gone here.
     const own = new Uint8Array(block);
-    this.worker.postMessage(own, [own.buffer]);
+    this.worker!.postMessage({ block: own, log, vkey } satisfies Question, [own.buffer]);
     const answer = new Promise<readonly Examined[]>((resolve, reject) => this.asked.push({ resolve, reject }));
     // Whoever stops reading early no longer waits for it.
     answer.catch(() => undefined);
     return answer;
   };
 
+  /** Begins the other thread, which takes a while: whoever knows early that there is much to do does not wait for it. */
+  start(): void {
+    this.worker ??= this.begin();
+  }
+
   /** Resolves once the other thread takes blocks too. */
-  async ready(key: LogKey): Promise<void> {
-    this.worker ??= this.begin(key);
-    while (!this.isReady) await once(this.worker, "message");
+  async ready(): Promise<void> {
+    this.start();
+    while (!this.isReady) await once(this.worker!, "message");
   }
 
   async close(): Promise<void> {
     await this.worker?.terminate();
   }
 
-  private begin(key: LogKey): Worker {
+  private begin(): Worker {
     const worker = new Worker(new URL("examine-thread.ts", import.meta.url), {
-      workerData: { log: key.log, vkey: key.vkey },
       // Why: all that a block leaves behind is garbage at once, and is collected in few large sweeps.
       resourceLimits: { maxYoungGenerationSizeMb: 48 },
     });

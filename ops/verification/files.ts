@@ -73,12 +73,13 @@ async function verifyDirectory(
 ): Promise<BundleResult> {
   const examiner = new Examiner();
   try {
+    const isLarge = ((await fileIn(directory, "entries.jsonl"))?.size ?? 0) >= (options.threadFromBytes ?? threadFromBytes);
+    if (isLarge) examiner.start();
     const manifest = await readText(directory, "manifest.json", smallFileBytesMax);
     const checkpoint = await readText(directory, "checkpoint", smallFileBytesMax);
     const entries = chunksOf(directory, "entries.jsonl");
     const leaves = (await fileIn(directory, "leaves")) ? () => leafChunksOf(directory) : undefined;
     const { vkey, complete } = options;
-    const isLarge = ((await fileIn(directory, "entries.jsonl"))?.size ?? 0) >= (options.threadFromBytes ?? threadFromBytes);
     const examine = isLarge ? examiner.examine : undefined;
     return await verifyBundle({ manifest, checkpoint, entries, leaves }, { verify: verifyEd25519, vkey, complete, progress, examine });
   } catch (fault) {

@@ -117,7 +117,7 @@ describe("a bundle of many blocks", () => {
     const random = randomBelow(3);
     const [manifest, checkpoint] = ["manifest.json", "checkpoint"].map((name) => readFileSync(join(directory, name), "utf8"));
     const examiner = new Examiner();
-    await examiner.ready(key);
+    await examiner.ready();
     let asked = 0;
     for (let nth = 0; nth < 12; nth++) {
       const changed = Uint8Array.from(bytes);
@@ -142,7 +142,7 @@ describe("a bundle of many blocks", () => {
     const text = readFileSync(join(directory, "entries.jsonl"), "utf8");
     const [manifest, checkpoint] = ["manifest.json", "checkpoint"].map((name) => readFileSync(join(directory, name), "utf8"));
     const examiner = new Examiner();
-    await examiner.ready({ log: origin(vkey), vkey });
+    await examiner.ready();
     const lines = text.match(/(?:.*\n){1,50}/g)!;
     const whole = { manifest: manifest!, checkpoint: checkpoint!, entries: lines.map((chunk) => Buffer.from(chunk)) };
     expect((await verifyBundle(whole, { verify: verifyEd25519, vkey, examine: examiner.examine })).problem).toBeUndefined();

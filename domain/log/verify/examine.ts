@@ -8,7 +8,7 @@ import { digest, fromUtf8, utf8, uuidV5 } from "../hash.ts";
 import { moment } from "./bytes.ts";
 import { readEntry } from "./entry.ts";
 import { GoodLines } from "./good-line.ts";
-import { readLine } from "./line.ts";
+import { lineBytesMax, readLine } from "./lines.ts";
 import { keysDestroyed, type Payload } from "./payload.ts";
 
 /** Whose entries these must be. */
@@ -42,8 +42,6 @@ export type Told = {
   readonly openingFault?: string;
 };
 
-/** Twice what writers keep a line within, because digests may take more room than the fields whose place they take. */
-export const lineBytesMax = 2 * 262_144;
 const lineFeed = 0x0a;
 
 /** Every line of a block; its last line feed is not part of it. */

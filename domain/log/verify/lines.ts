@@ -1,6 +1,10 @@
-/** Cuts a stream of chunks into blocks of whole lines. */
+/** The lines of `entries.jsonl` (§8): how they are cut out of chunks, and what one of them holds. */
+import { Malformed, type Json, type JsonObject } from "../canonical-json.ts";
 import { concat } from "../hash.ts";
-import { lineBytesMax } from "./examine.ts";
+import { isObject, readPayload, type Payload } from "./payload.ts";
+
+/** Twice what writers keep a line within, because digests may take more room than the fields whose place they take. */
+export const lineBytesMax = 2 * 262_144;
 
 /** Lines without the last one's line feed. `ended` is false only for a last line that has none. */
 export type Block = { readonly bytes: Uint8Array; readonly ended: boolean };
@@ -58,4 +62,46 @@ function wholeCharacters(bytes: Uint8Array): number {
   let end = bytes.length - 1;
   while (end > bytes.length - 4 && (bytes[end]! & 0xc0) === 0x80) end--;
   return end;
+}
+
+export type Line = {
+  readonly entry: string;
+  /** Apart from the entry, so that chain and tree go on where only the payload is bad. Undefined when nothing is told. */
+  readonly payload: () => Payload | undefined;
+};
+
+const members = new Set(["data", "digests", "entry", "salts"]);
+
+/** Throws `Malformed`, here or when the payload is asked for. */
+export function readLine(line: string): Line {
+  let parsed: Json;
+  try {
+    parsed = JSON.parse(line) as Json;
+  } catch {
+    throw new Malformed("the line is not JSON");
+  }
+  if (!isObject(parsed) || typeof parsed["entry"] !== "string") throw new Malformed("the line holds no entry");
+  const told = parsed;
+  return { entry: parsed["entry"], payload: () => payloadOf(line, told) };
+}
+
+function payloadOf(line: string, told: JsonObject): Payload | undefined {
+  for (const name of Object.keys(told)) if (!members.has(name)) throw new Malformed("a member that lines do not have", `/${name}`);
+  const data = objectAt(told, "data");
+  const salts = objectAt(told, "salts");
+  const digests = objectAt(told, "digests");
+  if ((data === undefined) !== (salts === undefined)) throw new Malformed("data and salts come together or not at all");
+  if (digests !== undefined && Object.keys(digests).length === 0) throw new Malformed("empty digests are left out", "/digests");
+  const payload = data || digests ? readPayload(data, salts, digests) : undefined;
+  let text = `"entry":${JSON.stringify(told["entry"])}`;
+  if (digests) text = `"digests":{${payload!.texts.digests}},${text}`;
+  if (data) text = `"data":{${payload!.texts.data}},${text},"salts":{${payload!.texts.salts}}`;
+  if (`{${text}}` !== line) throw new Malformed("the line is not canonical JSON");
+  return payload;
+}
+
+function objectAt(told: JsonObject, name: string): JsonObject | undefined {
+  const value = told[name];
+  if (value !== undefined && !isObject(value)) throw new Malformed("not an object", `/${name}`);
+  return value;
 }
