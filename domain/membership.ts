@@ -121,7 +121,7 @@ const grantOf = ({ grants }: RolesState, memberId: MemberId, role: Role, scope: 
 export const hasRole = (state: RolesState, memberId: MemberId, role: Role, scope: string, at: Timestamp): boolean =>
   grantOf(state, memberId, role, scope, at) !== undefined;
 
-const alsoActsAs: Partial<Record<Role, Role>> = { admission: "admin", moderator: "admin", officer: "admin" };
+const alsoActsAs: Partial<Record<Role, Role>> = { admission: "admin", moderator: "admin", officer: "admin", operator: "admin" };
 
 /** Holds this role, or one whose holder may do the same. */
 export const holds = (state: RolesState, memberId: MemberId, role: Role, scope: string, at: Timestamp): boolean =>

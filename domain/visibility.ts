@@ -11,6 +11,8 @@ export type Viewer =
   | { readonly kind: "guest" }
   /** `active`: a member now, and not suspended. `roles`: those held now, in the scope of the whole community. */
   | { readonly kind: "member"; readonly id: string; readonly active: boolean; readonly roles: readonly Role[] }
+  /** Somebody outside who is told of events: of what is public, and of the personal fields that are told to it (`EvidenceSubmitted.location`). */
+  | { readonly kind: "receiver"; readonly told: ReadonlySet<string> }
   /** The instance itself: a full export. */
   | { readonly kind: "instance" };
 
@@ -31,6 +33,10 @@ const holdsChoice = new Set(["BallotCast", "BallotRevised"]);
 /** Personal fields that the other members have no business with: who else may see them than the member whom they are about. */
 const confided: Readonly<Record<string, readonly Role[]>> = {
   "MemberSuspended.reason": ["admin", "admission", "moderator", "auditor"],
+  "WebhookRegistered.url": ["admin", "operator"],
+  "WebhookChanged.url": ["admin", "operator"],
+  // Told to whoever made it, in the answer to the command, and to nobody after that.
+  "WebhookSecretStaged.secret": [],
 };
 
 /** Field → how it is declared, in the shape in which this version was stored. */
@@ -62,7 +68,7 @@ export function mayRead({ type, data, entry }: Shown, viewer: Viewer, proposalOf
   if (viewer.kind === "instance") return () => true;
   const shape = shapeOf(type, entry.sv);
   const isMe = (id: unknown) => viewer.kind === "member" && viewer.id === id;
-  const isHidden = holdsChoice.has(type) && !isMe(data["memberId"]) && !showsChoices(proposalOf(data["proposalId"] as string));
+  const isHidden = holdsChoice.has(type) && !isMe(data["memberId"]) && !showsChoice(viewer, proposalOf(data["proposalId"] as string));
   return (field) => {
     // Trap: `.command` holds a hash of what was asked, and of a ballot only a few things can have been asked.
     if (field === ".command") return isMe(entry.by) || (isAuditor(viewer) && !isHidden);
@@ -71,10 +77,15 @@ export function mayRead({ type, data, entry }: Shown, viewer: Viewer, proposalOf
     if (field === "claimedAt") return true;
     const declared = shape.get(field);
     if (!declared) return false;
+    if (declared.subject !== undefined && viewer.kind === "receiver") return viewer.told.has(`${type}.${field}`);
     if (declared.subject !== undefined) return isMe(data[declared.subject]) || mayReadPersonal(viewer, declared.confidedTo);
     return field !== "choice" || !isHidden;
   };
 }
+
+/** What was hidden when it was cast is told to no receiver later either: a telling that is repeated has the same bytes for ever. */
+const showsChoice = (viewer: Viewer, keeping: Keeping | undefined) =>
+  viewer.kind === "receiver" ? keeping?.secrecy === "open" : showsChoices(keeping);
 
 /** The names of the fields of this event that the viewer may see. */
 export function visibleFields(event: Shown, viewer: Viewer, proposalOf: ProposalOf): ReadonlySet<string> {

@@ -78,11 +78,7 @@ export const webhookEvents = declareEvents({
     summary: "Deliveries are signed with this secret; the one before it retires, and ends at the moment named.",
     fields: { webhookId: Uuid, kid: Slug, retiring: Slug.optional(), retiresAt: Timestamp.optional() },
   },
-  WebhookSecretRevoked: {
-    version: 1,
-    summary: "A secret signs nothing any more; another one that retires keeps its end.",
-    fields: { webhookId: Uuid, kid: Slug, retiring: Slug.optional(), retiresAt: Timestamp.optional() },
-  },
+  WebhookSecretRevoked: { version: 1, summary: "A secret signs nothing any more.", fields: { webhookId: Uuid, kid: Slug } },
   RedriveRequested: {
     version: 1,
     summary: "Dead deliveries are put back in their places.",

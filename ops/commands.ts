@@ -1,3 +1,4 @@
+import { administrationCommands } from "../commands/administration.ts";
 import { membershipCommands, membershipPolicies } from "../commands/membership.ts";
 import { tasksCommands } from "../commands/tasks.ts";
 import { tasksPolicies } from "../commands/tasks-policies.ts";
@@ -5,5 +6,5 @@ import { votingCommands } from "../commands/voting.ts";
 import { votingPolicies } from "../commands/voting-policies.ts";
 
 /** Every command and every policy of this program. */
-export const commands = [...membershipCommands, ...votingCommands, ...tasksCommands];
+export const commands = [...administrationCommands, ...membershipCommands, ...votingCommands, ...tasksCommands];
 export const policies = [...membershipPolicies, ...votingPolicies, ...tasksPolicies];

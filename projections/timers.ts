@@ -1,5 +1,6 @@
 /** What falls due: commands that the machine sends when their moment has come. */
 import { canonical } from "../domain/log/canonical-json.ts";
+import { administrationTimers } from "../domain/administration/rotation.ts";
 import { membershipTimers } from "../domain/membership.ts";
 import { workTimers } from "../domain/tasks/timers.ts";
 import { votingTimers } from "../domain/voting/closing.ts";
@@ -10,7 +11,7 @@ import { put, remove, type Change, type Projection, type Told } from "./projecti
 type Timer = { readonly due: string; readonly command: string; readonly input: Record<string, unknown>; readonly about?: string };
 type Timers = (type: EventType, data: Readonly<Record<string, unknown>>) => Timer | undefined;
 
-const declared: readonly Timers[] = [membershipTimers, votingTimers, workTimers];
+const declared: readonly Timers[] = [administrationTimers, membershipTimers, votingTimers, workTimers];
 
 /** The events that leave timers of their stream nothing to do; `about` names the field that tells which of several. */
 type Settled = { readonly commands: readonly string[]; readonly about?: string };
@@ -30,6 +31,7 @@ const settles: { readonly [N in EventType]?: Settled } = {
   ClarificationRequested: bench,
   ContributionVerified: bench,
   ContributionRejected: bench,
+  WebhookSecretRevoked: { commands: ["RevokeWebhookSecret"], about: "kid" },
 };
 
 /**

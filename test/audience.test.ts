@@ -39,7 +39,7 @@ describe("who may act", () => {
     ).toEqual(allowed),
   );
   it.each<[Role, Role[]]>([
-    ["admin", ["admin", "admission", "moderator", "officer"]],
+    ["admin", ["admin", "admission", "moderator", "officer", "operator"]],
     ["admission", ["admission"]],
     ["moderator", ["moderator"]],
     ["officer", ["officer"]],

@@ -7,7 +7,7 @@ import {
   type WebhookProfile,
 } from "../../event-schemas/administration.ts";
 import { type EventType, declarationOf } from "../../event-schemas/catalogue.ts";
-import { asked, type Timestamp } from "../../event-schemas/values.ts";
+import { asked } from "../../event-schemas/values.ts";
 import { type Rejection, reject, type Stream } from "../decider.ts";
 
 /** What a webhook is told, and how. */
@@ -27,8 +27,6 @@ export type WebhookSecret = {
   readonly kid: string;
   readonly scheme: SignatureScheme;
   readonly state: "staged" | "active" | "retiring" | "revoked";
-  /** When a retiring one ends. */
-  readonly retiresAt?: Timestamp;
 };
 
 export type Registered = {
@@ -98,14 +96,13 @@ export const webhook: Stream<WebhookState, typeof webhookEvents> = {
     WebhookRemoved: () => ({ status: "removed" }),
     WebhookSecretStaged: (state, { kid, scheme }) =>
       onIt(state, ({ secrets }) => ({ secrets: [...secrets, { kid, scheme, state: "staged" }] })),
-    WebhookSecretActivated: (state, { kid, retiring, retiresAt }) =>
+    WebhookSecretActivated: (state, { kid, retiring }) =>
       onIt(state, ({ secrets }) => {
         const active = withSecret(secrets, kid, (secret) => ({ ...secret, state: "active" }));
-        if (retiring === undefined || retiresAt === undefined) return { secrets: active };
-        return { secrets: withSecret(active, retiring, (secret) => ({ ...secret, state: "retiring", retiresAt })) };
+        return { secrets: retiring === undefined ? active : withSecret(active, retiring, (secret) => ({ ...secret, state: "retiring" })) };
       }),
     WebhookSecretRevoked: (state, { kid }) =>
-      onIt(state, ({ secrets }) => ({ secrets: withSecret(secrets, kid, ({ kid, scheme }) => ({ kid, scheme, state: "revoked" })) })),
+      onIt(state, ({ secrets }) => ({ secrets: withSecret(secrets, kid, (secret) => ({ ...secret, state: "revoked" })) })),
     RedriveRequested: (state) => state,
     ReplayRequested: (state, { generation }) => onIt(state, () => ({ generation })),
     WebhookTestRequested: (state) => state,
