@@ -4,6 +4,8 @@ import { builder } from "./builder.ts";
 import "./events.ts";
 import "./live.ts";
 import "./membership.ts";
+import "./tasks/contributions.ts";
+import "./tasks/tasks.ts";
 import "./voting/ballots.ts";
 import "./voting/outcomes.ts";
 import "./voting/proposals.ts";
