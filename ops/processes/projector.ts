@@ -9,6 +9,7 @@ import { checkpointChannel, followProjection } from "../../projections/follow.ts
 import type { Projection } from "../../projections/projection.ts";
 import { rebuildProjection } from "../../projections/rebuild.ts";
 import { bell } from "../event-log/bell.ts";
+import { readTogether } from "./together.ts";
 
 type Logger = {
   info(context: object, message: string): void;
@@ -34,7 +35,7 @@ export type Projector = {
 };
 
 export function startProjector({ log: unpaced, database, projections, logger, retryMs = 250 }: ProjectorOptions): Projector {
-  const log = paced(unpaced);
+  const log = paced(unpaced, readTogether(unpaced));
   const stopping = new AbortController();
   const { signal } = stopping;
   const rows = watchRows(database);
@@ -89,14 +90,14 @@ const gatherMs = 60;
  * The log, in larger batches while it is busy: what a transaction costs is then shared by many events. A lone event is taken at once,
  * and whoever is far behind does not wait.
  */
-const paced = (log: EventLog): EventLog => ({
+const paced = (log: EventLog, follow: EventLog["follow"]): EventLog => ({
   engine: log.engine,
   append: (...wish) => log.append(...wish),
   read: (...asked) => log.read(...asked),
   head: () => log.head(),
   close: () => log.close(),
   async *follow(after, signal) {
-    for await (const batch of log.follow(after, signal)) {
+    for await (const batch of follow(after, signal)) {
       yield batch;
       if (batch.length >= busyFrom && batch.length < fullFrom) await pause(gatherMs, undefined, { signal }).catch(() => {});
     }
