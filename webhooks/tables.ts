@@ -7,7 +7,8 @@ export const webhookTables = {
   sql: `
     create schema webhook;
     -- How far the fan-out has followed the log.
-    create table webhook.checkpoint (name text primary key, position text not null, size bigint not null);
+    -- Each of its transactions is a turn: one that was not told of another's changes nothing.
+    create table webhook.checkpoint (name text primary key, position text not null, size bigint not null, turn bigint not null);
     -- Subscriptions as the fan-out has seen them in the log, moved in the transaction that moves its checkpoint.
     create table webhook.subscription (
       webhook_id text primary key,
@@ -18,8 +19,19 @@ export const webhookTables = {
       settings text not null,
       -- {"key", "sealed", "event", "field"}
       url text not null,
+      -- Counts the addresses that it has had.
+      address int not null default 1,
       next_seq bigint not null default 1,
       generation bigint not null default 0
+    );
+    -- A telling of the past, part by part: a replay, or (generation 0, without an end) of what a subscription came too late for, until it is told live.
+    create table webhook.span (
+      webhook_id text not null,
+      generation bigint not null,
+      next_leaf bigint not null,
+      to_leaf bigint,
+      done boolean not null default false,
+      primary key (webhook_id, generation)
     );
     create table webhook.secret (
       webhook_id text not null,
