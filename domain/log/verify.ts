@@ -11,7 +11,7 @@ import { readManifest, type Manifest } from "./verify/manifest.ts";
 import { openCheckpoint, parseVkey, type Checkpoint, type VerifyEd25519 } from "./verify/note.ts";
 
 export { examineBlock } from "./verify/examine.ts";
-export type { Examined, LogKey } from "./verify/examine.ts";
+export type { Examined, LogKey, Readable } from "./verify/examine.ts";
 export { EntryChecker } from "./verify/checker.ts";
 export type { Counts, Problem, Row, Word } from "./verify/checker.ts";
 export { verifyReceipt } from "./verify/receipt.ts";

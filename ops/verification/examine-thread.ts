@@ -2,9 +2,10 @@
 import { parentPort } from "node:worker_threads";
 import { examineBlock } from "../../domain/log/verify/examine.ts";
 import { useNodeHashes } from "../crypto.ts";
+import { toText } from "./examined-text.ts";
 import type { Question } from "./examiner.ts";
 
 useNodeHashes();
 // Why a text: it crosses over as one piece of memory, which is faster than thousands of small objects.
-parentPort!.on("message", ({ block, ...key }: Question) => parentPort!.postMessage(JSON.stringify(examineBlock(block, key))));
+parentPort!.on("message", ({ block, ...key }: Question) => parentPort!.postMessage(toText(examineBlock(block, key))));
 parentPort!.postMessage("ready");

@@ -2,11 +2,12 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { examineBlock, type Examined, type LogKey } from "../../domain/log/verify.ts";
+import { fromText } from "./examined-text.ts";
 
 type Answer = { readonly resolve: (examined: readonly Examined[]) => void; readonly reject: (fault: unknown) => void };
 
-/** One block is examined while the next one is on its way. */
-const askedMax = 2;
+/** So many that the other thread has enough to do while this one examines a block and takes what both have examined. */
+const askedMax = 4;
 
 /** What the other thread is sent. */
 export type Question = { readonly block: Uint8Array; readonly log: string; readonly vkey: string };
@@ -50,7 +51,7 @@ export class Examiner {
       resourceLimits: { maxYoungGenerationSizeMb: 48 },
     });
     worker.on("message", (text: string) => {
-      if (this.isReady) this.asked.shift()!.resolve(JSON.parse(text) as readonly Examined[]);
+      if (this.isReady) this.asked.shift()!.resolve(fromText(text));
       this.isReady = true;
     });
     worker.on("error", (fault) => {

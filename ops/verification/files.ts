@@ -1,6 +1,6 @@
 /** `minutebook verify DIR` and `minutebook verify FILE.tlog-proof`: what is in these files, and does it verify? */
-import { createReadStream, type Stats } from "node:fs";
-import { open, stat } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { open, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { fromUtf8 } from "../../domain/log/hash.ts";
 import { verifyBundle, verifyReceipt, type BundleResult, type Problem, type ReceiptResult } from "../../domain/log/verify.ts";
@@ -27,7 +27,9 @@ const terminal: Terminal = {
 /** No honest file of these comes near: refused before it is read. */
 const smallFileBytesMax = 1_048_576;
 const receiptBytesMax = 16_777_216;
-const chunkBytes = 262_144;
+/** Why not more: a text of more than 128 KiB has a place of its own in memory, made and cleared for each. */
+const chunkBytes = 122_880;
+const lineFeed = 0x0a;
 const threadFromBytes = 8_388_608;
 const redrawMs = 100;
 
@@ -122,12 +124,28 @@ async function readAtMost(path: string, bytesMax: number): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-/** Entries are never in memory all at once. */
+/**
+ * Pieces of a file, which is never in memory all at once; as far as it has lines, each piece ends with one. Every piece is only
+ * lent: the next one takes its memory. Why not a stream: it takes new memory for each piece, and clearing that costs more than reading.
+ */
 async function* chunksOf(directory: string, file: string): AsyncGenerator<Uint8Array> {
+  const chunk = Buffer.allocUnsafeSlow(chunkBytes);
+  let opened: FileHandle | undefined;
   try {
-    for await (const chunk of createReadStream(join(directory, file), { highWaterMark: chunkBytes })) yield chunk as Buffer;
+    opened = await open(join(directory, file));
+    for (let kept = 0; ;) {
+      const { bytesRead } = await opened.read(chunk, kept, chunk.length - kept);
+      const filled = kept + bytesRead;
+      const lineEnd = chunk.lastIndexOf(lineFeed, filled - 1) + 1;
+      const end = bytesRead === 0 || lineEnd === 0 ? filled : lineEnd;
+      if (end > 0) yield chunk.subarray(0, end);
+      if (bytesRead === 0) return;
+      kept = chunk.copy(chunk, 0, end, filled);
+    }
   } catch (fault) {
     throw unreadable(file, fault);
+  } finally {
+    await opened?.close();
   }
 }
 

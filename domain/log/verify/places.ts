@@ -1,7 +1,7 @@
 /** Where an entry may stand: the stream chain, the commands, the ids, leaf 0 (§2, §3, §6, §7). */
 import { uuidV5 } from "../hash.ts";
 import type { Place } from "./examine.ts";
-import { SeenUuids, ownText, packUuid } from "./seen.ts";
+import { Names, SeenUuids, ownText, packUuid } from "./seen.ts";
 
 const urlNamespace = "6ba7b811-9dad-11d1-80b4-00c04fd430c8";
 
@@ -20,6 +20,7 @@ export class Places {
   private readonly heads = new Map<string, Head>();
   private readonly commands = new SeenUuids();
   private readonly ids = new SeenUuids();
+  private readonly actors = new Names();
 
   constructor(log: string, isWhole: boolean) {
     this.log = log;
@@ -40,7 +41,7 @@ export class Places {
       (continues && head.by !== entry.by ? "another actor than in the entry before it of the same command" : undefined) ??
       (isNewCommand ? undefined : "its command stands elsewhere in the log already") ??
       this.faultOfId(entry, nth);
-    this.remember(entry, head, { leaf, rev: entry.rev, hash, at: entry.at, by: ownText(entry.by), cmd, nth });
+    this.remember(entry, head, { leaf, rev: entry.rev, hash, at: entry.at, by: this.actors.one(entry.by), cmd, nth });
     const first = continues ? false : nth === undefined ? undefined : true;
     return fault === undefined ? { first } : { fault, first };
   }

@@ -14,9 +14,9 @@ function digit(text: string, at: number): number {
   return code < 58 ? code - 48 : code - 87;
 }
 
-/** The same text, standing on its own: what is cut out of a joined text keeps only that one alive. */
+/** The same text, standing on its own. */
 export function ownText(text: string): string {
-  return ` ${text}`.slice(1);
+  return JSON.parse(JSON.stringify(text)) as string;
 }
 
 /** A set of packed UUIDs. Many sets, because one holds at most 2^24. */
@@ -28,6 +28,19 @@ export class SeenUuids {
     const set = this.sets[packed.charCodeAt(7) & 255]!;
     const before = set.size;
     return set.add(packed).size > before;
+  }
+}
+
+/** One text for equal texts. */
+export class Names {
+  private readonly names = new Map<string, string>();
+
+  one(name: string): string {
+    const known = this.names.get(name);
+    if (known !== undefined) return known;
+    const own = ownText(name);
+    this.names.set(own, own);
+    return own;
   }
 }
 
