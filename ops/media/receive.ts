@@ -14,7 +14,9 @@ export type Received = {
   readonly bytes: number;
   readonly mime: Mime;
   readonly served?: { readonly sha256: string; readonly bytes: number };
-} & Pick<Examined, "width" | "height" | "durationMs" | "pages" | "credentials"> &
+  /** Content credentials (C2PA) that are there are not judged yet. */
+  readonly credentials: "absent" | "unchecked";
+} & Pick<Examined, "width" | "height" | "durationMs" | "pages"> &
   Noted;
 
 type Receiving = { readonly store: MediaStore; readonly incoming: string };
@@ -34,7 +36,7 @@ export async function receive({ store, incoming }: Receiving, stream: Incoming, 
     if (claimed !== undefined && claimed !== sha256)
       throw new Unsupported("HASH_MISMATCH", "the bytes do not have the hash that was announced", { announced: claimed, found: sha256 });
     const { mime, examined } = await withSource(original, examine);
-    const { edits, exif, madeAt, ...about } = examined;
+    const { edits, exif, madeAt, credentials, ...about } = examined;
     const served = edits && (await write(copy, edited(original, bytes, edits)));
     // Order: the served copy first. A crash between the two leaves a copy that nothing names, and no evidence without one.
     if (served) await store.keep(served.sha256, copy);
@@ -44,6 +46,7 @@ export async function receive({ store, incoming }: Receiving, stream: Incoming, 
       bytes,
       mime,
       ...about,
+      credentials: credentials ? "unchecked" : "absent",
       // A container that says by itself when it was made says it in UTC.
       ...(exif ? notesOf(exif) : madeAt !== undefined && { takenAt: madeAt.slice(0, 19), takenOffsetMinutes: 0 }),
       ...(served && { served: { sha256: served.sha256, bytes: served.bytes } }),
