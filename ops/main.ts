@@ -46,8 +46,8 @@ const commands: Readonly<Record<string, Command>> = {
   config: { usage: "config [--json]", about: "every setting, where it comes from, and its value", load: () => import("./cli/config.ts") },
   keys: { usage: "keys [--json]", about: "the log's verification key, and where the keys lie", load: () => import("./cli/keys.ts") },
   dev: {
-    usage: "dev tamper POSITION | dev untamper",
-    about: "change a stored entry behind the log's back, and put it back (development data only)",
+    usage: "dev tamper POSITION | untamper | markov [--port N]",
+    about: "change a stored entry behind the log's back, and put it back; a stand-in for Markov (development only)",
     load: () => import("./cli/dev.ts"),
   },
 };

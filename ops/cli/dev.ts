@@ -3,14 +3,19 @@ import { join } from "node:path";
 import pg from "pg";
 import { type Config, readConfig } from "../config.ts";
 import type { Attached } from "../instance/attach.ts";
+import { serveStandIn } from "../markov/serve.ts";
 import { withAttached } from "../verification/attached.ts";
 import { exits, print, say, Usage } from "../terminal.ts";
 
-/** Changes a stored entry behind the log's back, as someone with all rights on the database could, to show that it does not stay unseen. */
+/**
+ * What only development needs: a stand-in for Markov; and to change a stored entry behind the log's back, as someone with all rights on the
+ * database could, to show that it does not stay unseen.
+ */
 export async function run(args: readonly string[]): Promise<number> {
+  if (args[0] === "markov") return serveStandIn(args.slice(1));
   const [what, position, ...more] = args;
   const isTamper = what === "tamper" && position !== undefined && more.length === 0;
-  if (!isTamper && !(what === "untamper" && position === undefined)) throw new Usage("dev takes tamper POSITION, or untamper");
+  if (!isTamper && !(what === "untamper" && position === undefined)) throw new Usage("dev takes tamper POSITION, untamper, or markov");
   if (isTamper && !/^\d{1,15}$/.test(position.replace(/^0+(?=\d)/, ""))) throw new Usage(`"${position}" is no position`);
   const { config } = readConfig(process.env);
   const refused = refusal(config);

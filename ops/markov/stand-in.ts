@@ -127,7 +127,10 @@ class Engine {
     const { pathname } = new URL(request.url ?? "/", "http://stand-in");
     const of = readsPath.exec(pathname)?.[1];
     if (of !== undefined) return write(response, this.#reputation(request, of));
-    if (pathname !== webhookPath) return write(response, refusal(404, "NOT_FOUND", "There is no such path", { path: pathname }));
+    if (pathname !== webhookPath) {
+      this.#options.report?.(`404  ${request.method} ${pathname}`);
+      return write(response, refusal(404, "NOT_FOUND", "There is no such path", { path: pathname }));
+    }
     const body = await bodyOf(request);
     if (body === "broken") return;
     this.#exchange(request, response, body);
