@@ -1,0 +1,117 @@
+import { describe, expect, it } from "vitest";
+import { contributionEvents } from "../../event-schemas/tasks.ts";
+import { beginning, type EvidenceFact, missingOf, reporting, scoreOf } from "../../domain/tasks/contribution.ts";
+import { callOf, scenariosOf, type Stands } from "../support/scenario.ts";
+import {
+  ana,
+  ben,
+  clarification,
+  claimed,
+  contributionId,
+  created,
+  drawn,
+  id,
+  opened,
+  published,
+  reported,
+  started,
+  taskId,
+} from "./work.ts";
+
+const piece = (n: number, kind: EvidenceFact["kind"], more: Partial<EvidenceFact> = {}): EvidenceFact => ({
+  evidenceId: id(600 + n),
+  kind,
+  flags: [],
+  attestations: 0,
+  ...more,
+});
+
+describe("beginning a contribution", () => {
+  const scenario = scenariosOf(beginning, { by: "system:tasks" });
+  const when = ["OpenContribution", { contributionId, taskId, memberId: ben }] as const;
+  const working = [created({ body: "White.", seats: 3 }), published, claimed(), started()];
+  scenario("takes the task's terms as they stand, and not its seats", {
+    given: { task: working },
+    when,
+    then: [opened({ body: "White." })],
+  });
+  scenario("happens once", { given: { task: working, contribution: [opened()] }, when, then: "CONTRIBUTION_EXISTS" });
+  scenario("needs work that has started", { given: { task: [created(), published, claimed()] }, when, then: "WORK_NOT_STARTED" });
+  scenario("needs this very work", {
+    given: { task: working },
+    when: ["OpenContribution", { contributionId: id(301), taskId, memberId: ben }],
+    then: "WORK_NOT_STARTED",
+  });
+  scenario("needs a task", { when, then: "WORK_NOT_STARTED" });
+});
+
+describe("reporting work done", () => {
+  const evidence = [
+    piece(0, "photo"),
+    piece(1, "photo", { flags: ["OFF_SITE"], attestations: 1 }),
+    piece(2, "attestation", { attestations: 2 }),
+  ];
+  const scenario = scenariosOf(reporting, { by: ben, facts: evidence, asOf: 9 });
+  const when = ["ReportComplete", { contributionId }] as const;
+  const report = (round: number) =>
+    contributionEvents.CompletionReported({
+      contributionId,
+      taskId,
+      memberId: ben,
+      round,
+      asOf: 9,
+      evidence: [id(600), id(601), id(602)],
+      attestations: 3,
+      score: 100 + 50 * 2 + 30,
+    });
+  const required = [
+    { kind: "photo" as const, count: 2 },
+    { kind: "attestation" as const, count: 3 },
+  ];
+
+  scenario("names the evidence that it rests on, and its score", { given: { contribution: [opened()] }, when, then: [report(0)] });
+  scenario("passes with exactly what is required", { given: { contribution: [opened({ required })] }, when, then: [report(0)] });
+  scenario("is refused with what is missing", {
+    given: { contribution: [opened({ required: [...required, { kind: "gpsTrack", count: 1 }] })] },
+    when: ["ReportComplete", { contributionId }, { by: ben, facts: evidence.slice(1) }],
+    then: { rejected: "MISSING_EVIDENCE", figures: { photo: 1, gpsTrack: 1 } },
+  });
+  scenario("is for whoever did the work", {
+    given: { contribution: [opened()] },
+    when: ["ReportComplete", { contributionId }, ana],
+    then: "NOT_YOUR_CONTRIBUTION",
+  });
+  scenario("needs a contribution", { when, then: "NO_SUCH_CONTRIBUTION" });
+  const later: Record<string, (Stands | ReturnType<typeof opened>)[]> = {
+    "before verifiers are drawn": [opened(), reported()],
+    "while it is verified": [opened(), reported(), drawn()],
+  };
+  for (const [moment, events] of Object.entries(later))
+    scenario(`happens once, ${moment}`, { given: { contribution: events as never }, when, then: "ALREADY_REPORTED" });
+  scenario("happens again when the verifiers asked for more, in a round of its own", {
+    given: { contribution: [opened(), reported(), drawn(), clarification] },
+    when,
+    then: [report(1)],
+  });
+  it("asks for the evidence of the contribution", () => {
+    expect(reporting.facts!.ReportComplete!(callOf({ contributionId }, ben))).toEqual({ about: "evidence", contributionId });
+  });
+});
+
+describe("what evidence amounts to", () => {
+  it("misses nothing where nothing is required", () => {
+    expect(missingOf([], [])).toBeUndefined();
+    expect(missingOf([{ kind: "photo", count: 1 }], [piece(0, "video")])).toEqual({ photo: 1 });
+  });
+
+  it("counts testimony once, five attestations and five recordings", () => {
+    expect(scoreOf([])).toBe(0);
+    expect(scoreOf([piece(0, "attestation"), piece(1, "attestation")])).toBe(100);
+    expect(scoreOf([piece(0, "attestation", { attestations: 9 })])).toBe(100 + 250);
+    expect(scoreOf(Array.from({ length: 9 }, (_, n) => piece(n, "photo")))).toBe(150);
+  });
+
+  it("adds nothing for what is flagged", () => {
+    expect(scoreOf([piece(0, "photo", { flags: ["LOW_ACCURACY"], attestations: 3 })])).toBe(0);
+  });
+});
