@@ -82,7 +82,7 @@ export function openSender({ reach, connectionsMax, resolve = lookup, ca }: Send
       const tookMs = () => Math.round(performance.now() - started);
       const refused = url && refusalOf(url, reach);
       if (!url || refused)
-        return { answered: failed("forbidden_address", "endpoint", refused ?? "it is not a url"), tookMs: 0, reused: false };
+        return { answered: failed("forbidden-address", "endpoint", refused ?? "it is not a url"), tookMs: 0, reused: false };
       const known = seen(url.origin);
       const opened = known.opened;
       const answered = await exchange(agent, url, sending);
@@ -207,7 +207,7 @@ const rootOf = (error: Raw): Raw => {
 };
 
 const named: Readonly<Record<string, readonly [name: string, of: FaultClass]>> = {
-  FORBIDDEN_ADDRESS: ["forbidden_address", "endpoint"],
+  FORBIDDEN_ADDRESS: ["forbidden-address", "endpoint"],
   ENOTFOUND: ["dns", "network"],
   EAI_AGAIN: ["dns", "network"],
   EAI_NODATA: ["dns", "network"],

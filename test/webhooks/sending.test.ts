@@ -163,7 +163,7 @@ describe("addresses that may not be reached", () => {
   test("in every spelling, and by name", async () => {
     const { port, connections } = await standing((socket) => socket.write(answer("200 OK")));
     for (const url of [...spellings(port), `http://localhost:${port}/`])
-      expect((await post(strict(), url)).answered, url).toMatchObject({ kind: "failed", name: "forbidden_address" });
+      expect((await post(strict(), url)).answered, url).toMatchObject({ kind: "failed", name: "forbidden-address" });
     // Not every resolver knows this form; none may lead it home.
     expect((await post(strict(), `http://localhost.:${port}/`)).answered).toMatchObject({ kind: "failed" });
     expect(connections()).toBe(0);
@@ -176,7 +176,7 @@ describe("addresses that may not be reached", () => {
     const speaker = sender({ reach: reach([]), resolve });
     // Nobody answers at the first address in time; the second is refused however the name came by it.
     await post(speaker, `http://rebinding.example:${port}/`, 100);
-    expect((await post(speaker, `http://rebinding.example:${port}/`)).answered).toMatchObject({ name: "forbidden_address" });
+    expect((await post(speaker, `http://rebinding.example:${port}/`)).answered).toMatchObject({ name: "forbidden-address" });
     expect(connections()).toBe(0);
   });
   test("a name with one address of each kind reaches the free one only", async () => {
@@ -191,7 +191,7 @@ describe("addresses that may not be reached", () => {
   });
   test("urls with a user, and other schemes", async () => {
     for (const url of ["https://ana:secret@example.org/", "ftp://example.org/", "file:///etc/passwd", "not a url"])
-      expect((await post(strict(), url)).answered, url).toMatchObject({ kind: "failed", name: "forbidden_address" });
+      expect((await post(strict(), url)).answered, url).toMatchObject({ kind: "failed", name: "forbidden-address" });
   });
   test("every special-purpose range, at its edges", () => {
     const { of } = reach([]);
