@@ -6,8 +6,7 @@ export const webhookTables = {
   id: "007-webhooks",
   sql: `
     create schema webhook;
-    -- How far the fan-out has followed the log.
-    -- Each of its transactions is a turn: one that was not told of another's changes nothing.
+    -- How far the fan-out has followed the log. Each of its transactions is a turn: one that was not told of another's changes nothing.
     create table webhook.checkpoint (name text primary key, position text not null, size bigint not null, turn bigint not null);
     -- Subscriptions as the fan-out has seen them in the log, moved in the transaction that moves its checkpoint.
     create table webhook.subscription (
@@ -22,7 +21,9 @@ export const webhookTables = {
       -- Counts the addresses that it has had.
       address int not null default 1,
       next_seq bigint not null default 1,
-      generation bigint not null default 0
+      generation bigint not null default 0,
+      -- Of the last event of the webhook's stream that is in this row.
+      revision bigint not null
     );
     -- A telling of the past, part by part: a replay, or (generation 0, without an end) of what a subscription came too late for, until it is told live.
     create table webhook.span (
