@@ -100,6 +100,8 @@ export type Profile = {
   readonly render: (event: Tellable, settings: Settings) => Rendering;
   /** Lower-case names. Undefined where no secret that is handed signs it. */
   readonly headers: (outgoing: Outgoing) => Readonly<Record<string, string>> | undefined;
+  /** The body of a ping that asks the address whether it wants events: it does if a 2xx answer holds the nonce. Undefined: an operator's word decides. */
+  readonly ping?: (nonce: string, at: string) => Uint8Array;
   /** Undefined: delivered. Names of faults are slugs (`too-large`), as `DeliveriesDied` records them. */
   readonly fault: (answered: Answered) => Fault | undefined;
   /** How long a receiver that took this one asks to be left alone before the next: its limit is used up. */

@@ -53,6 +53,7 @@ export const standard = (sign: SignWithSeed): Profile => ({
       ? undefined
       : { "user-agent": "Minutebook/1.0", ...tellingHeaders(outgoing), "webhook-signature": signature };
   },
+  ping: (nonce, at) => utf8(`{"type":"webhook.ping","timestamp":"${at}","data":{"nonce":"${nonce}"}}`),
   fault(answered) {
     const fault = faultOf(answered);
     if (fault === undefined || answered.kind === "failed") return fault;

@@ -1,0 +1,307 @@
+/**
+ * One worker at one lane. It holds the lease, has up to a hundred due deliveries in hand, sends those of different subjects side by side and
+ * those of one subject one after the other, and settles what came of them in between.
+ */
+import { type Ready, deliver, ready, RendererDrift } from "./attempt.ts";
+import { claim, type Due, leaveLane, type Lease, placeOf, stopLane, takeLane } from "./claim.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { coveredSize } from "./proof-header.ts";
+import { giveTokens, remainingIn, takeTokens } from "./rate.ts";
+import { type Outcome, settle } from "./settle.ts";
+import type { Turns } from "./turns.ts";
+import type { DeliveryWorld } from "./world.ts";
+
+const inHandMax = 100;
+const claimFrom = 50;
+const settleFrom = 64;
+/** A result waits for so long to be settled together with others. */
+const settleAfterMs = 200;
+/** A lane with more to do goes to the end of the row then. */
+const drainMs = 10_000;
+const elsewhereMs = 250;
+const uncoveredMs = 250;
+/** Between the last answer that may come and the end of the lease. */
+const leaseSlackMs = 2_000;
+
+export type LaneRun = {
+  readonly world: DeliveryWorld;
+  readonly endpoint: Endpoint;
+  readonly lane: number;
+  readonly turns: Turns;
+  readonly signal: AbortSignal;
+};
+
+/** When the lane is to be looked at again: in so many ms; undefined when nothing of it is due. */
+export type Again = number | undefined;
+
+export class LaneWorker {
+  readonly #run: LaneRun;
+  #lease!: Lease;
+  #leasedAt = 0;
+  /** Claimed and not settled. */
+  readonly #inHand = new Map<string, Due>();
+  /** By subject, what is to be sent, in order. A subject is here while one of its deliveries is under way. */
+  readonly #chains = new Map<string, Ready[]>();
+  /** Subjects of which something was put back, or failed, while a claim was under way: what it brings of them comes too early. */
+  readonly #passedOver = new Set<string>();
+  #outcomes: Outcome[] = [];
+  #oldestAt = 0;
+  #isProbe = false;
+  /** Nothing more was due at the last look. */
+  #isDry = false;
+  /** Nothing more is claimed. */
+  #ends = false;
+  /** Nothing more is sent. */
+  #stops = false;
+  #hasLeft = false;
+  #again: Again;
+  /** Of the endpoint's limit, taken and not used. */
+  #tokens = 0;
+  #left: number | undefined;
+  #ring: () => void = () => {};
+  #isRung = false;
+
+  constructor(run: LaneRun) {
+    this.#run = run;
+  }
+
+  /** Something fresh is due. False when it has looked for the last time. */
+  wake(): boolean {
+    this.#isDry = false;
+    this.look();
+    return !this.#hasLeft;
+  }
+
+  /** Results and the lease wait only for so long: whoever has a clock calls this now and then. */
+  look(): void {
+    this.#isRung = true;
+    this.#ring();
+  }
+
+  async drain(): Promise<Again> {
+    const { world, endpoint, lane, turns } = this.#run;
+    const { webhookId } = endpoint;
+    await turns.take(webhookId, () => endpoint.refresh());
+    const gate = endpoint.gate();
+    if (gate.kind === "none") return undefined;
+    if (gate.kind === "wait") return gate.ms;
+    const leasedAt = world.elapsed();
+    const lease = await turns.take(webhookId, () => takeLane(world.database, { webhookId, lane }, world.leaseMs));
+    if ("freeAfterMs" in lease) return lease.freeAfterMs === undefined ? undefined : Math.min(lease.freeAfterMs, elsewhereMs);
+    this.#lease = lease;
+    this.#leasedAt = leasedAt;
+    try {
+      const holds = await this.#work(leasedAt + drainMs);
+      await this.#giveTokens();
+      await endpoint.written();
+      if (!holds) return elsewhereMs;
+    } finally {
+      this.#hasLeft = true;
+      this.#stops = true;
+      this.#putBack();
+    }
+    const next = await turns.take(webhookId, () => leaveLane(world.database, lease));
+    return this.#again ?? next;
+  }
+
+  /** False when the lane is no longer ours. */
+  async #work(until: number): Promise<boolean> {
+    const { world, signal } = this.#run;
+    for (;;) {
+      const rests = signal.aborted || world.elapsed() >= until;
+      if (rests) {
+        this.#ends = true;
+        this.#putBack();
+      }
+      if (this.#mustSettle() && !(await this.#settle())) return false;
+      if (this.#mayClaim() && !(await this.#claim())) return false;
+      if (this.#chains.size > 0) await this.#heard();
+      else if (this.#outcomes.length === 0 && (this.#ends || this.#isDry)) return true;
+    }
+  }
+
+  #mayClaim(): boolean {
+    return !this.#ends && !this.#isDry && inHandMax - this.#inHand.size >= claimFrom;
+  }
+
+  #mustSettle(): boolean {
+    const { world } = this.#run;
+    const now = world.elapsed();
+    if (now - this.#leasedAt > world.leaseMs / 4) return true;
+    if (this.#outcomes.length === 0) return false;
+    if (this.#chains.size === 0 || this.#outcomes.length >= settleFrom || now - this.#oldestAt >= settleAfterMs) return true;
+    // Order: a claim must find a failure in the rows, or it would bring what comes after it.
+    return this.#mayClaim() && this.#outcomes.some(holdsUp);
+  }
+
+  /** False when the lane is no longer ours. */
+  async #settle(): Promise<boolean> {
+    const { world, endpoint, turns } = this.#run;
+    const outcomes = this.#outcomes;
+    this.#outcomes = [];
+    for (const { row } of outcomes) this.#inHand.delete(placeOf(row));
+    const inHand = [...this.#inHand.values()];
+    const leasedAt = world.elapsed();
+    if (!(await turns.take(endpoint.webhookId, () => settle(world, this.#lease, outcomes, inHand)))) return this.#isLost();
+    this.#leasedAt = leasedAt;
+    // Whatever it showed, there may be more to do now.
+    if (this.#isProbe && outcomes.length > 0) this.#isDry = false;
+    return true;
+  }
+
+  /** False when the lane is no longer ours. */
+  async #claim(): Promise<boolean> {
+    const { world, endpoint, turns } = this.#run;
+    await turns.take(endpoint.webhookId, () => endpoint.refresh());
+    const most = await this.#allowed();
+    if (most === 0) return true;
+    const { awaitCheckpoint } = endpoint.settings;
+    const coveredTo = awaitCheckpoint ? await coveredSize(world) : null;
+    const leasedAt = world.elapsed();
+    this.#isDry = true;
+    this.#passedOver.clear();
+    const inHand = [...this.#inHand.values()];
+    const rows = await turns.take(endpoint.webhookId, async () => {
+      const claimed = await claim(world.database, this.#lease, { most, inHand, leaseMs: world.leaseMs, coveredTo });
+      if (claimed && claimed.length > 0) await this.#begin(claimed);
+      return claimed;
+    });
+    if (!rows) return this.#isLost();
+    this.#leasedAt = leasedAt;
+    if (endpoint.limit) this.#tokens += most - rows.length;
+    if (this.#isProbe && rows.length === 0) endpoint.leaveProbe();
+    if (rows.length === most && !this.#isProbe) this.#isDry = false;
+    if (awaitCheckpoint && rows.length < most) this.#again = uncoveredMs;
+    return true;
+  }
+
+  /** How many may be claimed: one to try whether the endpoint answers again, as many as its limit leaves, or a hand full. */
+  async #allowed(): Promise<number> {
+    const { world, endpoint } = this.#run;
+    const none = (again: Again) => {
+      this.#ends = true;
+      this.#again = again;
+      return 0;
+    };
+    const gate = endpoint.gate();
+    if (gate.kind === "none") return none(undefined);
+    if (gate.kind === "wait") return none(gate.ms);
+    this.#isProbe = gate.kind === "probe";
+    if (this.#isProbe && !(await endpoint.takeProbe())) return none(elsewhereMs);
+    const room = this.#isProbe ? 1 : inHandMax - this.#inHand.size;
+    const { limit } = endpoint;
+    if (!limit) return room;
+    await this.#giveTokens();
+    const { taken, afterMs } = await takeTokens(world.database, endpoint.webhookId, limit, room);
+    if (taken > 0) return taken;
+    if (this.#isProbe) endpoint.leaveProbe();
+    return none(afterMs);
+  }
+
+  /** Gives back what was not used of the endpoint's limit, and learns what the receiver says is left of it. */
+  async #giveTokens(): Promise<void> {
+    const { world, endpoint } = this.#run;
+    const [unused, left] = [this.#tokens, this.#left];
+    this.#tokens = 0;
+    this.#left = undefined;
+    if (endpoint.limit && (unused > 0 || left !== undefined)) await giveTokens(world.database, endpoint.webhookId, unused, left);
+  }
+
+  async #begin(rows: readonly Due[]): Promise<void> {
+    const { world, endpoint } = this.#run;
+    try {
+      for (const one of await ready(world, endpoint, rows)) this.#take(one);
+    } catch (error) {
+      if (!(error instanceof RendererDrift)) throw error;
+      this.#stops = true;
+      this.#ends = true;
+      world.logger.error(
+        { part: "deliverer", webhook: endpoint.webhookId, lane: this.#lease.lane, fault: "renderer-drift" },
+        error.message,
+      );
+      await stopLane(world.database, this.#lease, "renderer-drift");
+    }
+  }
+
+  #take(one: Ready): void {
+    const { subject } = one.row;
+    if (this.#passedOver.has(subject)) return this.#release(subject, [one]);
+    this.#inHand.set(placeOf(one.row), one.row);
+    const chain = this.#chains.get(subject);
+    if (chain) return void chain.push(one);
+    const started = [one];
+    this.#chains.set(subject, started);
+    void this.#sendAll(subject, started).finally(() => {
+      this.#chains.delete(subject);
+      this.#ringIfUrgent();
+    });
+  }
+
+  /** One subject: what has to wait holds up what comes after it. */
+  async #sendAll(subject: string, chain: Ready[]): Promise<void> {
+    const { world, endpoint } = this.#run;
+    while (chain.length > 0) {
+      await endpoint.enter();
+      try {
+        if (!this.#maySend()) this.#release(subject, chain);
+        const one = chain.shift();
+        if (!one) return;
+        const outcome = await deliver(world, endpoint, one);
+        if (this.#outcomes.push(outcome) === 1) this.#oldestAt = world.elapsed();
+        this.#noteLeft(outcome);
+        if (holdsUp(outcome)) this.#release(subject, chain);
+      } finally {
+        endpoint.leave();
+        this.#ringIfUrgent();
+      }
+    }
+  }
+
+  /** What is not sent now is as it was before: nothing was written of it. */
+  #release(subject: string, chain: Ready[]): void {
+    this.#passedOver.add(subject);
+    for (const { row } of chain.splice(0)) {
+      this.#inHand.delete(placeOf(row));
+      if (this.#run.endpoint.limit) this.#tokens++;
+      this.#isDry = false;
+    }
+  }
+
+  #putBack(): void {
+    for (const [subject, chain] of this.#chains) this.#release(subject, chain);
+  }
+
+  #maySend(): boolean {
+    const { world, endpoint, signal } = this.#run;
+    if (signal.aborted || this.#stops) return false;
+    if (world.elapsed() - this.#leasedAt > world.leaseMs - endpoint.profile.deadlineMs - leaseSlackMs) return false;
+    return endpoint.gate().kind === "open" || (this.#isProbe && endpoint.breaker.state === "half");
+  }
+
+  #noteLeft({ attempts }: Outcome): void {
+    const answered = attempts.at(-1)?.answered;
+    const left = answered?.kind === "answered" ? remainingIn(answered.headers) : undefined;
+    if (left !== undefined) this.#left = Math.min(left, this.#left ?? Infinity);
+  }
+
+  #isLost(): false {
+    const { webhookId, lane } = this.#lease;
+    this.#run.world.logger.warn(
+      { part: "deliverer", webhook: webhookId, lane },
+      "another worker has the lane: what it finds in hand is sent again",
+    );
+    return false;
+  }
+
+  #ringIfUrgent(): void {
+    if (this.#chains.size === 0 || this.#outcomes.length >= settleFrom || this.#mayClaim()) this.look();
+  }
+
+  async #heard(): Promise<void> {
+    if (!this.#isRung) await new Promise<void>((resolve) => (this.#ring = resolve));
+    this.#isRung = false;
+  }
+}
+
+/** What comes after it in its subject waits. */
+const holdsUp = (outcome: Outcome) => outcome.kind === "again" || (outcome.kind === "dead" && outcome.holds);
