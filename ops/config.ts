@@ -66,6 +66,24 @@ export const settings = {
     about: "Names guessable parts of streams; for several nodes that start at once. Else drawn and kept, wrapped, in the database.",
     secret: true,
   },
+  MINUTEBOOK_MARKOV_URL: {
+    schema: origin.optional(),
+    about: "The webhook of the Markov reputation engine, whole; it is told of contributions, evidence and vouches.",
+  },
+  MINUTEBOOK_MARKOV_SECRET: {
+    schema: z.string().min(32, "has fewer than 32 characters").optional(),
+    about: "Signs what Markov is told, at least 32 characters.",
+    secret: true,
+  },
+  MINUTEBOOK_MARKOV_TOKEN: { schema: z.string().min(1).optional(), about: "Reads reputation back from Markov.", secret: true },
+  MINUTEBOOK_WEBHOOK_ALLOW: {
+    schema: z
+      .string()
+      .default("")
+      .transform((text) => text.split(",").flatMap((range) => range.trim() || []))
+      .pipe(z.array(z.union([z.cidrv4(), z.cidrv6()], "is not a list of ranges such as 10.0.0.0/8"))),
+    about: "Private networks that webhooks may reach, as 10.0.0.0/8,fd00::/8; none unless named.",
+  },
   MINUTEBOOK_PRODUCTION: {
     schema: z
       .enum(["true", "false"])
@@ -94,6 +112,11 @@ export type Config = {
   readonly signingKey: string | undefined;
   readonly masterKey: string | undefined;
   readonly instanceKey: string | undefined;
+  /** Comes with a secret always. */
+  readonly markovUrl: string | undefined;
+  readonly markovSecret: string | undefined;
+  readonly markovToken: string | undefined;
+  readonly webhookAllow: readonly string[];
   readonly production: boolean;
   readonly logLevel: string;
 };
@@ -124,7 +147,10 @@ export function readConfig(env: NodeJS.ProcessEnv): { readonly config: Config; r
     return { name: name as SettingName, value: read.data, from, secret: secret ?? false, about };
   });
   if (faults.length > 0) throw new BadConfiguration(faults.join("\n"));
-  return { config: configOf(Object.fromEntries(sources.map(({ name, value }) => [name, value])) as Values), sources };
+  const config = configOf(Object.fromEntries(sources.map(({ name, value }) => [name, value])) as Values);
+  if (config.markovUrl !== undefined && config.markovSecret === undefined)
+    throw new BadConfiguration("MINUTEBOOK_MARKOV_URL needs MINUTEBOOK_MARKOV_SECRET: what Markov is told is signed");
+  return { config, sources };
 }
 
 function rawOf(env: NodeJS.ProcessEnv, name: string, faults: string[]): { raw: string | undefined; from: Sourced["from"] } {
@@ -155,6 +181,10 @@ const configOf = (values: Values): Config => ({
   signingKey: values.MINUTEBOOK_SIGNING_KEY,
   masterKey: values.MINUTEBOOK_MASTER_KEY,
   instanceKey: values.MINUTEBOOK_INSTANCE_KEY,
+  markovUrl: values.MINUTEBOOK_MARKOV_URL,
+  markovSecret: values.MINUTEBOOK_MARKOV_SECRET,
+  markovToken: values.MINUTEBOOK_MARKOV_TOKEN,
+  webhookAllow: values.MINUTEBOOK_WEBHOOK_ALLOW,
   production: values.MINUTEBOOK_PRODUCTION,
   logLevel: values.MINUTEBOOK_LOG_LEVEL,
 });

@@ -21,6 +21,18 @@ export type DescribedCommand = {
   readonly decider: { readonly rules: Readonly<Record<string, string>> };
 };
 
+/**
+ * What the reputation engine makes of a member. `stale`: its last answer, older than it should be. `unavailable`: nothing is known, or too old
+ * to be shown; `reason` says why.
+ */
+export type Reputation = {
+  readonly status: "fresh" | "stale" | "unavailable";
+  readonly score: number | null;
+  readonly tier: string | null;
+  readonly ageMs: number | null;
+  readonly reason: string | null;
+};
+
 export type ReadDeps = {
   readonly database: Database;
   readonly log: EventLog;
@@ -36,6 +48,8 @@ export type ReadDeps = {
   readonly passed: (projections: readonly string[], position: Position) => Promise<void>;
   /** What a tally is made from, read from the streams by name and never from rows. */
   readonly ballotsOf: (proposalId: string) => Promise<BallotFacts & { readonly state: ProposalState }>;
+  /** Absent where no reputation engine is configured. Never fails; answers within a few seconds. */
+  readonly reputation?: (memberId: string) => Promise<Reputation>;
   /** UTC with milliseconds. */
   readonly now: () => string;
   readonly wait: (ms: number) => Promise<void>;

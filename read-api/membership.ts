@@ -4,8 +4,9 @@ import { roles } from "../domain/caller.ts";
 import { Handle } from "../event-schemas/values.ts";
 import * as rows from "../projections/membership-reads.ts";
 import type { Asking, Lookup, Moment } from "./asking.ts";
-import { AsOf, momentOf } from "./as-of.ts";
+import { AsOf, momentOf, presentOnly } from "./as-of.ts";
 import { type At, builder, connected, connectionOf, idOf, pageArgs } from "./builder.ts";
+import type { Reputation } from "./deps.ts";
 import { refuse } from "./failure.ts";
 import { maySeePersonal, statusAt } from "./viewer.ts";
 
@@ -32,11 +33,34 @@ async function opened(asking: Asking, memberId: string, event: string, field: st
 }
 
 const MemberStatus = builder.enumType("MemberStatus", { values: ["active", "suspended", "left", "expelled"] as const });
+const ReputationStatus = builder.enumType("ReputationStatus", { values: ["fresh", "stale", "unavailable"] as const });
 export const Role = builder.enumType("Role", { values: roles });
 
 /** Who once was a member stays one of these: what was done under an id keeps its author. */
 export const Member = builder.objectRef<MemberRow>("Member");
 export const RoleGrant = builder.objectRef<RoleRow>("RoleGrant");
+
+const ReputationType = builder.objectRef<Reputation>("Reputation").implement({
+  description: "What the reputation engine makes of a member, as it was last told. Nothing in the record hangs on it.",
+  fields: (t) => ({
+    score: t.float({ nullable: true, resolve: ({ score }) => score }),
+    tier: t.string({ nullable: true, resolve: ({ tier }) => tier }),
+    ageMs: t.field({
+      type: "Count",
+      nullable: true,
+      description: "How long ago the engine said so.",
+      resolve: ({ ageMs }) => ageMs,
+    }),
+    status: t.field({
+      type: ReputationStatus,
+      description: "`stale`: the engine's last answer, older than 5 minutes; after 25 it is not shown any more.",
+      resolve: ({ status }) => status,
+    }),
+    reason: t.string({ nullable: true, description: "Why nothing is shown, or nothing newer.", resolve: ({ reason }) => reason }),
+  }),
+});
+/** Asking the engine is work for two sides. */
+const reputationCost = 5;
 
 Member.implement({
   description: "A person of this community, now or once. Names are shown to members.",
@@ -79,6 +103,16 @@ Member.implement({
     }),
     proofMethod: t.string({ nullable: true, resolve: ({ proof_method }) => proof_method }),
     proofIssuer: t.string({ nullable: true, resolve: ({ proof_issuer }) => proof_issuer }),
+    reputation: t.field({
+      type: ReputationType,
+      nullable: true,
+      description: "Null for guests, and where no reputation engine is configured.",
+      extensions: { cost: reputationCost },
+      resolve: async ({ member_id, moment }, _, asking) => {
+        presentOnly(moment, "reputation");
+        return (await asking.viewer()).kind === "guest" ? null : ((await asking.deps.reputation?.(member_id)) ?? null);
+      },
+    }),
     roles: t.field({
       type: [RoleGrant],
       description: "What the member holds, in the order in which it was given.",

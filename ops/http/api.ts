@@ -5,16 +5,19 @@ import { logRoutes } from "../../read-api/log.ts";
 import { readRoutes } from "../../read-api/routes.ts";
 import { commands } from "../commands.ts";
 import type { Instance } from "../instance.ts";
+import { reputationFrom } from "../markov/reputation.ts";
 import { healthRoutes } from "./health.ts";
 import { readDepsOf } from "./reads.ts";
 import { type Broke, httpServer } from "./server.ts";
 
 /** The HTTP API of an instance, ready to listen. Each part stands in a scope of its own, for each reads bodies in its own way. */
 export async function openApi(instance: Instance, broke: Broke): Promise<FastifyInstance> {
-  const { handler, identity, ambient, logger } = instance;
+  const { handler, identity, ambient, logger, config } = instance;
+  const { markovUrl: url, markovToken: token } = config;
   const reads = readDepsOf(instance, {
     broke: (why) => logger.error({ err: why }, "a read failed"),
     checkpoint: () => newestCheckpoint(instance.database.query),
+    ...(url !== undefined && { reputation: reputationFrom({ url, token }) }),
   });
   return httpServer(logger, broke, async (app) => {
     healthRoutes(app, instance);

@@ -17,7 +17,7 @@ export type Readable = Pick<Instance, "log" | "database" | "ambient" | "origin" 
   readonly keys: Pick<Instance["keys"], "openingMany">;
   readonly identity: Pick<Instance["identity"], "identify">;
 };
-type Around = Pick<ReadDeps, "broke" | "checkpoint">;
+type Around = Pick<ReadDeps, "broke" | "checkpoint" | "reputation">;
 
 export function readDepsOf(instance: Readable, around: Around): ReadDeps {
   const { log, database, ambient, origin, instanceKey, rows, identity } = instance;
