@@ -1,6 +1,10 @@
+import { attesting, inviting } from "../domain/tasks/attestation.ts";
 import { beginning, reporting } from "../domain/tasks/contribution.ts";
+import { submitting, withdrawing } from "../domain/tasks/evidence.ts";
+import { storing, using } from "../domain/tasks/media.ts";
 import { assigning, seating } from "../domain/tasks/task.ts";
 import { counting, drawing, verifying } from "../domain/tasks/verification.ts";
+import { vouchCounting, vouchGiving, vouchLapsing } from "../domain/tasks/vouch.ts";
 import { expose, type Exposed } from "./expose.ts";
 
 const context = "tasks";
@@ -39,9 +43,41 @@ const work: readonly Exposed[] = [
 ];
 
 /** Media, evidence and attestations. */
-const proof: readonly Exposed[] = [];
+const proof: readonly Exposed[] = [
+  ...expose(context, storing, {
+    StoreMedia: { by: "system", summary: "Records what was found in a file that was uploaded." },
+  }),
+  ...expose(context, using, {
+    ClaimMedia: { by: "system", summary: "Takes a file for a piece of evidence, before it is submitted." },
+  }),
+  ...expose(context, submitting, {
+    SubmitEvidence: { by: "member", summary: "Give evidence of work under way: a file that was uploaded, a place, a track, or testimony." },
+  }),
+  ...expose(context, withdrawing, {
+    WithdrawEvidence: { by: "member", summary: "Take evidence back, before any verdict." },
+  }),
+  ...expose(context, inviting, {
+    InviteWitness: { by: "member", summary: "Ask a member to witness a piece of evidence." },
+  }),
+  ...expose(context, attesting, {
+    AttestEvidence: { by: "member", summary: "Attest to a piece of evidence, invited or not, once." },
+    DeclineAttestation: { by: "member", summary: "Would not witness, though invited." },
+  }),
+];
 
 /** Vouches. */
-const vouches: readonly Exposed[] = [];
+const vouches: readonly Exposed[] = [
+  ...expose(context, vouchGiving, {
+    GiveVouch: { by: "member", summary: "Vouch for another member's skill, for 365 days." },
+    RenewVouch: { by: "member", summary: "Let a vouch that stands count for another 365 days." },
+    WithdrawVouch: { by: "member", summary: "Take a vouch back; that it was given stays on record." },
+  }),
+  ...expose(context, vouchCounting, {
+    CountVouch: { by: "system", summary: "Counts a vouch towards what one member may give in 30 days, before it is given." },
+  }),
+  ...expose(context, vouchLapsing, {
+    LapseVouch: { by: "system", summary: "Records that a vouch has reached its end." },
+  }),
+];
 
 export const tasksCommands: readonly Exposed[] = [...work, ...proof, ...vouches];

@@ -14,6 +14,19 @@ export const ContributionKind = z.enum([
 ]);
 export type ContributionKind = z.output<typeof ContributionKind>;
 
+/** The types of files that are taken as evidence: told by their content, not by a name. */
+export const Mime = z.enum([
+  "image/jpeg",
+  "image/png",
+  "image/webp",
+  "image/heic",
+  "video/mp4",
+  "video/webm",
+  "application/pdf",
+  "application/gpx+xml",
+]);
+export type Mime = z.output<typeof Mime>;
+
 export const EvidenceKind = z.enum(["photo", "video", "gpsTrack", "document", "attestation"]);
 export type EvidenceKind = z.output<typeof EvidenceKind>;
 
@@ -204,16 +217,7 @@ export const mediaEvents = declareEvents({
     fields: {
       sha256: FileHash,
       memberId: Uuid,
-      mime: z.enum([
-        "image/jpeg",
-        "image/png",
-        "image/webp",
-        "image/heic",
-        "video/mp4",
-        "video/webm",
-        "application/pdf",
-        "application/gpx+xml",
-      ]),
+      mime: Mime,
       bytes: Count,
       width: Count.optional(),
       height: Count.optional(),
@@ -227,7 +231,8 @@ export const mediaEvents = declareEvents({
       takenOffsetMinutes: z.int().min(-840).max(840).optional(),
       /** UTC, from the satellites. */
       gpsAt: Timestamp.optional(),
-      served: z.strictObject({ sha256: FileHash, bytes: Count }),
+      /** The copy that may be shown around; left out where nothing could be stripped. */
+      served: z.strictObject({ sha256: FileHash, bytes: Count }).optional(),
       credentials: z.enum(["absent", "valid", "invalid", "unchecked"]),
       place: personal(Place.optional(), "memberId"),
     },
@@ -279,7 +284,6 @@ export const attestationEvents = declareEvents({
       memberId: Uuid,
       contributorId: Uuid,
       happenedAt: Timestamp,
-      statementHash: Digest,
       relationship: z.enum(["supervisor", "peer", "beneficiary", "other"]).optional(),
       rules: z.enum(["POR-1"]),
       flags: z.array(EvidenceFlag).max(8),
