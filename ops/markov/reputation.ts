@@ -52,7 +52,7 @@ class Reader {
   #why = "no answer yet";
 
   constructor({ url, token, monotonicMs = () => performance.now(), deadline = (ms) => AbortSignal.timeout(ms) }: ReputationOptions) {
-    this.#base = readsBase(url);
+    this.#base = readsBeside(url);
     this.#headers = {
       accept: "application/json",
       "accept-encoding": "identity",
@@ -139,7 +139,7 @@ function turns(atOnceMax: number): <T>(work: () => Promise<T>) => Promise<T> {
 }
 
 /** The reads stand beside the platforms' webhooks: `…/api/v1/platforms/…` and `…/api/v1/users/…`. */
-function readsBase(webhook: string): string {
+function readsBeside(webhook: string): string {
   const url = new URL(webhook);
   const at = url.pathname.indexOf("/platforms/");
   return `${url.origin}${at < 0 ? "/api/v1" : url.pathname.slice(0, at)}`;
