@@ -35,6 +35,9 @@ export const verifying = decider({
   stream: verification,
   key: { RecordVerification: ({ input, by }) => verificationKey(input.contributionId, by) },
   reads: { contribution: { stream: contribution, key: theContribution } },
+  facts: {
+    RecordVerification: ({ input: { contributionId }, by }) => ({ about: "interest", contributionId, memberId: by }),
+  },
   commands: {
     RecordVerification: Type.Object({ contributionId: asked.Uuid, verdict: AVerdict, note: Type.Optional(asked.text(1, 2_000)) }, strict),
   },
@@ -44,15 +47,17 @@ export const verifying = decider({
     NOT_UNDER_VERIFICATION: "The contribution waits for no verdict.",
     NOT_DRAWN: "Only those whom the lot has drawn verify, until they are replaced for their silence.",
     VERDICT_GIVEN: "A verifier gives one verdict on a report.",
+    HAS_INTEREST: "A verifier who has come to attest to the work since, or to vouch for its contributor, does not judge it.",
     TEXT_TOO_LONG: "A text is longer than it may be once it is in Unicode's normal form C.",
   },
   decide: {
-    RecordVerification: ({ contributionId, verdict, note: asked }, { rounds }, { by, reads: { contribution } }) => {
+    RecordVerification: ({ contributionId, verdict, note: asked }, { rounds }, { by, facts: hasInterest, reads: { contribution } }) => {
       if (contribution.status === "none") return reject("NO_SUCH_CONTRIBUTION");
       if (contribution.status !== "verifying") return reject("NOT_UNDER_VERIFICATION");
       const { round, verifiers } = contribution;
       if (!verifiers.includes(by)) return reject("NOT_DRAWN");
       if (rounds.has(round)) return reject("VERDICT_GIVEN");
+      if (hasInterest) return reject("HAS_INTEREST");
       const note = asked?.normalize("NFC");
       if (!Note.optional().safeParse(note).success) return reject("TEXT_TOO_LONG");
       return [

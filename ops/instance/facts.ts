@@ -5,7 +5,7 @@ import type { Database } from "../../projections/database.ts";
 import { electorate } from "../../projections/facts.ts";
 import { entriesBetween } from "../../projections/log-reads.ts";
 import { logTree } from "../../projections/log-tree.ts";
-import { lotFor, type LotQuestion } from "../../projections/tasks/lot.ts";
+import { hasInterest, lotFor } from "../../projections/tasks/lot.ts";
 import { ballotFacts, type BallotBox } from "./ballots.ts";
 import type { Rows } from "./rows.ts";
 
@@ -25,6 +25,7 @@ export const factsOf =
     const { asOf = size, at: moment = at } = question as { asOf?: number; at?: string };
     if (question.about === "electorate") return electorate(box.database, rows.waitFor, { size: asOf, at: moment });
     if (question.about === "leafTime") return leafTime(box.database, rows.waitFor, question["leafIndex"] as number, size);
-    if (question.about === "lot") return lotFor(box.database, rows.waitFor, question as unknown as LotQuestion, size);
+    if (question.about === "lot") return lotFor(box.database, rows.waitFor, question as never, size);
+    if (question.about === "interest") return hasInterest(box.database, rows.waitFor, question as never, size);
     throw new Unavailable(`nobody answers questions about ${question.about}`);
   };

@@ -159,7 +159,7 @@ describe("replacing silent verifiers", () => {
 });
 
 describe("recording a verdict", () => {
-  const scenario = scenariosOf(verifying, { by: cem });
+  const scenario = scenariosOf(verifying, { by: cem, facts: false });
   const sitting = [opened(), reported(), drawn()];
   const recorded = (round: number, more: object = {}) =>
     verificationEvents.VerificationRecorded({ contributionId, round, memberId: cem, verdict: "approve", ...more });
@@ -192,6 +192,11 @@ describe("recording a verdict", () => {
     when: ["RecordVerification", { contributionId, verdict: "approve" }, fay],
     then: [verificationEvents.VerificationRecorded({ contributionId, round: 0, memberId: fay, verdict: "approve" })],
   });
+  scenario("is not theirs who have come to have an interest", {
+    given: { contribution: sitting },
+    when: ["RecordVerification", { contributionId, verdict: "approve" }, { facts: true }],
+    then: "HAS_INTEREST",
+  });
   scenario("is given once", { given: { contribution: sitting, verification: [recorded(0)] }, when, then: "VERDICT_GIVEN" });
   scenario("is given again in another round", {
     given: { contribution: [...sitting, clarification, reported(1), drawn({ round: 1 })], verification: [recorded(0)] },
@@ -207,6 +212,7 @@ describe("recording a verdict", () => {
   it("stands in a stream of the contribution and the verifier, its note sealed under the verifier's key", () => {
     const call = callOf({ contributionId, verdict: "approve" as const, note: "Well done." }, cem);
     expect(verifying.key.RecordVerification(call)).toBe(`${contributionId}.${cem}`);
+    expect(verifying.facts!.RecordVerification!(call)).toEqual({ about: "interest", contributionId, memberId: cem });
     expect(verifying.personal!.RecordVerification!(call)).toBe(cem);
     expect(verifying.personal!.RecordVerification!(callOf({ contributionId, verdict: "approve" as const }, cem))).toBeUndefined();
   });
