@@ -23,8 +23,18 @@ function random(length: number): Uint8Array {
   return pool.subarray(used - length, used);
 }
 
+let spelledMs = NaN;
+let spelled = "";
+
+/** Many a command comes in the millisecond of the one before. */
+function now(): string {
+  const ms = Date.now();
+  if (ms !== spelledMs) spelled = new Date((spelledMs = ms)).toISOString();
+  return spelled;
+}
+
 export const realAmbient: Ambient = {
-  now: () => new Date().toISOString(),
+  now,
   random,
   // Nothing to wait for is one turn of the event loop, not the millisecond that a timer takes.
   wait: (ms) => new Promise((resolve) => void (ms === 0 ? setImmediate(resolve) : setTimeout(resolve, ms))),

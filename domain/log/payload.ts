@@ -1,5 +1,5 @@
 /** The commitment to an event's data, field by field, in the form of SD-JWT disclosures (RFC 9901, §4 of the log format). */
-import { Malformed, canonical, valueDepthMax, type Json, type JsonObject } from "./canonical-json.ts";
+import { Malformed, canonical, sortedKeys, valueDepthMax, type Json, type JsonObject } from "./canonical-json.ts";
 import { b64uText, digest, lengthOfB64u } from "./hash.ts";
 import { hasMemberSealed, isSealed } from "./sealed.ts";
 
@@ -19,7 +19,7 @@ export function fieldDigest(salt: string, name: string, value: Json): string {
 /** From each field's digest, in any order; names are ASCII, so text order is byte order. */
 export function payloadCommitment(digests: Readonly<Record<string, string>>): string {
   let text = "minutebook/payload/v1\n";
-  for (const name of Object.keys(digests).sort()) text += `${name} ${digests[name]}\n`;
+  for (const name of sortedKeys(digests)) text += `${name} ${digests[name]}\n`;
   return digest(text);
 }
 
@@ -29,7 +29,7 @@ export function commit(
   salts: Readonly<Record<string, string>>,
 ): { readonly payload: string; readonly digests: Readonly<Record<string, string>> } {
   const digests: Record<string, string> = {};
-  for (const name of Object.keys(data)) {
+  for (const name of sortedKeys(data)) {
     if (!fieldName.test(name)) throw new Malformed("not a name of a field", `/${name}`);
     const salt = Object.hasOwn(salts, name) ? salts[name]! : "";
     if (lengthOfB64u(salt) !== 16) throw new Malformed("a field needs a salt of 16 bytes", `/${name}`);
