@@ -11,6 +11,9 @@ const callers = [1, 8, 32, 256];
 const counts: Readonly<Record<number, number>> = { 1: 1_500, 8: 6_000, 32: 12_000, 256: 20_000 };
 const rounds = 5;
 
+/** `cpuUs` is what this process spent on one append, in all its threads: the rest of the two cores is the server's. */
+type CpuSample = Sample & { readonly cpuUs: number };
+
 type Rival = { readonly name: string; readonly most: number; readonly append: (n: number) => Promise<unknown> };
 
 /**
@@ -69,7 +72,7 @@ export async function benchAppends(
         ] as never),
     },
   ];
-  const samples = new Map<string, Sample[]>();
+  const samples = new Map<string, CpuSample[]>();
   let next = 0;
   // Rivals take turns within each round, so that a slow minute of the machine is slow for all.
   for (let round = 0; round < rounds; round++)
@@ -79,8 +82,11 @@ export async function benchAppends(
         const from = next;
         const total = name === "emmett-postgresql" ? Math.ceil(counts[count]! / 4) : counts[count]!;
         next += total;
+        const before = process.cpuUsage();
         const sample = await measure(count, total, (n) => append(from + n));
-        samples.set(`${name} ${count}`, [...(samples.get(`${name} ${count}`) ?? []), sample]);
+        const { user, system } = process.cpuUsage(before);
+        const cpuUs = (user + system) / total;
+        samples.set(`${name} ${count}`, [...(samples.get(`${name} ${count}`) ?? []), { ...sample, cpuUs }]);
       }
   await emmett.close();
   await pool.end();
@@ -90,14 +96,14 @@ export async function benchAppends(
 const uuid = (n: number) => `0192f0c0-0000-4000-8000-${String(n).padStart(12, "0")}`;
 const fieldsOf = (n: number) => ({ proposalId: uuid(0), memberId: uuid(n), choice: "for", weight: 1, contentHash: "h".repeat(43) });
 
-function report(rivals: readonly Rival[], samples: ReadonlyMap<string, readonly Sample[]>): boolean {
+function report(rivals: readonly Rival[], samples: ReadonlyMap<string, readonly CpuSample[]>): boolean {
   console.log(`\nDurable appends, one event each, median (range) of ${rounds} rounds in turn\n`);
   for (const count of callers) {
     for (const { name, most } of rivals) {
       const of = samples.get(`${name} ${count}`);
       if (of)
         console.log(
-          `  ${String(count).padStart(3)} callers  ${name.padEnd(18)} ${spread(of)}  p50 ${median(of.map(({ p50 }) => p50)).toFixed(2)} ms, p99 ${median(of.map(({ p99 }) => p99)).toFixed(2)} ms`,
+          `  ${String(count).padStart(3)} callers  ${name.padEnd(18)} ${spread(of)}  p50 ${median(of.map(({ p50 }) => p50)).toFixed(2)} ms, p99 ${median(of.map(({ p99 }) => p99)).toFixed(2)} ms, ${median(of.map(({ cpuUs }) => cpuUs)).toFixed(0)} µs of CPU here`,
         );
       else console.log(`  ${String(count).padStart(3)} callers  ${name.padEnd(18)} not run: its pool has fewer connections (${most})`);
     }
