@@ -41,7 +41,15 @@ export class Places {
       (continues && head.by !== entry.by ? "another actor than in the entry before it of the same command" : undefined) ??
       (isNewCommand ? undefined : "its command stands elsewhere in the log already") ??
       this.faultOfId(entry, nth);
-    this.remember(entry, head, { leaf, rev: entry.rev, hash, at: entry.at, by: this.actors.one(entry.by), cmd, nth });
+    this.remember(entry, head, {
+      leaf,
+      rev: entry.rev,
+      hash,
+      at: entry.at,
+      by: head?.by === entry.by ? head.by : this.actors.one(entry.by),
+      cmd,
+      nth,
+    });
     const first = continues ? false : nth === undefined ? undefined : true;
     return fault === undefined ? { first } : { fault, first };
   }
