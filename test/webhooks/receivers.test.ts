@@ -166,6 +166,13 @@ describe("bodies", () => {
     expect(markov.render(told("EvidenceSubmitted", { ...given, kind: "gpsTrack" }), settings)).toMatchObject({ kind: "unfit" });
   });
 
+  it("of a clock that is ahead tell the time at which it was recorded", () => {
+    for (const event of [gps, told("WitnessAttested", attested)]) {
+      const ahead = { ...event, data: { ...event.data, happenedAt: "2026-11-20T08:04:00.000Z" } };
+      expect(JSON.parse(textOf(ahead, "markov")).proof.timestamp).toBe("2026-11-20T08:00:00.000Z");
+    }
+  });
+
   it("write every coordinate as the number that it is", () => {
     const degrees = fc.integer({ min: -1_800_000_000, max: 1_800_000_000 }).map((n) => (n / 1e7).toFixed(7).replace(/\.?0+$/, ""));
     fc.assert(

@@ -17,7 +17,7 @@ type Wording = {
   /** The personal fields without which it would read differently. */
   readonly rests: (data: Fields) => readonly string[];
   readonly subject: (data: Fields) => string;
-  readonly say: (data: Fields) => Said | undefined;
+  readonly say: (data: Fields, provenAt: string) => Said | undefined;
 };
 
 const titleMax = 200;
@@ -53,8 +53,7 @@ type Place = { readonly lat: string; readonly lon: string; readonly accuracyMete
 /** Where the device says it was, else where its track begins. */
 const placeOf = ({ location, track }: Fields) => (location ?? (track as readonly Place[] | undefined)?.[0]) as Place | undefined;
 
-function evidence(data: Fields): Said | undefined {
-  const timestamp = data["happenedAt"];
+function evidence(data: Fields, timestamp: string): Said | undefined {
   const about = (type: string, more: object, proof: object): Said => ({
     type: "por_evidence",
     actor: text(data, "memberId"),
@@ -73,7 +72,7 @@ function evidence(data: Fields): Said | undefined {
 }
 
 /** The contributor is the one who proves something; the member who attests is the witness. */
-function attestation(data: Fields): Said {
+function attestation(data: Fields, timestamp: string): Said {
   const witness = {
     witness_name: data["memberId"],
     witness_id: data["memberId"],
@@ -87,7 +86,7 @@ function attestation(data: Fields): Said {
       evidence_type: "witness_attestation",
       evidence_data: { evidence_id: data["evidenceId"] },
     },
-    proof: { timestamp: data["happenedAt"], witnesses: [witness] },
+    proof: { timestamp, witnesses: [witness] },
   };
 }
 
@@ -121,13 +120,16 @@ const wordings: Readonly<Record<string, Wording>> = {
   },
 };
 
+/** A device's clock may be minutes ahead; the receiver takes no moment that is still to come. */
+const provenAt = ({ data, entry }: Tellable) =>
+  typeof data["happenedAt"] === "string" && data["happenedAt"] < entry.at ? data["happenedAt"] : entry.at;
 /** One request for one event: retries and replays carry it too. */
 const requestId = (id: string) => `req_${id.slice("evt_".length)}`;
 
 function render(event: Tellable): Rendering {
   const wording = wordings[event.type]!;
   if (wording.rests(event.data).some((field) => event.erased.includes(field))) return { kind: "erased" };
-  const said = wording.say(event.data);
+  const said = wording.say(event.data, provenAt(event));
   if (said === undefined) return { kind: "unfit", fault: "nothing-to-say" };
   const id = toldId(event);
   const { type, actor, subject, proof } = said;
