@@ -42,6 +42,8 @@ export async function httpServer(
   const app: FastifyInstance = Fastify({
     loggerInstance: logger as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
+    // Why not a logger a request: it costs more than the few lines that name their request themselves.
+    childLoggerFactory: (parent) => parent,
     // Streams of live updates never end by themselves.
     forceCloseConnections: true,
     requestTimeout: requestMs,
@@ -55,7 +57,7 @@ export async function httpServer(
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const said = problemOf(error);
     if (said) return sendProblem(reply, said);
-    request.log.error({ err: error }, "a request failed");
+    request.log.error({ err: error, requestId: request.id }, "a request failed");
     if (error instanceof Broken) broke(error);
     return sendProblem(reply, problem("BROKEN", "Something that cannot be; the log of the program says what"));
   });
@@ -66,7 +68,7 @@ export async function httpServer(
     return sendProblem(reply.header("allow", allowed.join(", ")), problem("METHOD_NOT_ALLOWED", `This path takes ${allowed.join(", ")}`));
   };
   app.setNotFoundHandler(nothingHere);
-  app.addHook("onRequest", async (request, reply) => {
+  app.addHook("onRequest", (request, reply, done) => {
     reply.headers({
       "content-security-policy": contentSecurityPolicy,
       "x-content-type-options": "nosniff",
@@ -74,21 +76,10 @@ export async function httpServer(
       "x-request-id": request.id,
     });
     // Before the body is read: what is wrong with it does not matter here.
-    if (request.is404) return nothingHere(request, reply);
+    if (request.is404) nothingHere(request, reply);
+    else done();
   });
-  app.addHook("onResponse", async (request, reply) => {
-    // The path without its query, and no header: neither tokens nor personal data get into the log.
-    request.log.debug(
-      {
-        requestId: request.id,
-        method: request.method,
-        route: request.routeOptions.url,
-        status: reply.statusCode,
-        ms: Math.round(reply.elapsedTime),
-      },
-      "answered",
-    );
-  });
+  if (logger.isLevelEnabled("debug")) app.addHook("onResponse", tellAnswer);
   await app.register(fastifySwagger, {
     openapi: {
       openapi: "3.1.0",
@@ -99,6 +90,12 @@ export async function httpServer(
   await app.register(async (scope) => void (await routes(scope)));
   await app.ready();
   return app;
+}
+
+/** The path without its query, and no header: neither tokens nor personal data get into the log. */
+function tellAnswer({ id, method, routeOptions, log }: FastifyRequest, { statusCode, elapsedTime }: FastifyReply, done: () => void): void {
+  log.debug({ requestId: id, method, route: routeOptions.url, status: statusCode, ms: Math.round(elapsedTime) }, "answered");
+  done();
 }
 
 function problemOf({ code, statusCode, message }: FastifyError) {
