@@ -16,6 +16,7 @@ import { secretOf } from "./keys/secrets.ts";
 import type { SubjectKeyStore } from "./keys/subject-keys.ts";
 import type { ReadDatabase } from "./processes/database.ts";
 import { type Closers, openStores, type Stores } from "./instance/stores.ts";
+import { runDeliverer } from "./processes/deliverer.ts";
 import { followerOf } from "./processes/follower.ts";
 import { runPolicies } from "./processes/policies.ts";
 import { runSigner } from "./processes/signer.ts";
@@ -120,7 +121,7 @@ type Tasks = OpenOptions &
 
 /** The processes of this machine's own that follow the log until they are told to stop. One that cannot go on stops them all, loudly. */
 async function startTasks(tasks: Tasks, signal: AbortSignal): Promise<void> {
-  const { from, roles, log, handler, database, vault, logger, ambient, signingSeed, config, origin, attached } = tasks;
+  const { from, roles, log, handler, database, vault, logger, ambient, signingSeed, config, origin, attached, keys } = tasks;
   const running = [handler.states.follow(from, signal)];
   if (roles.includes("policies"))
     running.push(
@@ -133,6 +134,10 @@ async function startTasks(tasks: Tasks, signal: AbortSignal): Promise<void> {
         { log, database, home: config.home, seed: signingSeed!, origin, ambient, logger, vault, connection: attached.connections.app },
         signal,
       ),
+    );
+  if (roles.includes("deliverer"))
+    running.push(
+      runDeliverer({ log, connection: attached.connections.rows, keys, origin, handler, commands, config, ambient, logger }, signal),
     );
   await Promise.all(running.map((task) => task.catch((error: Error) => signal.aborted || tasks.broke(error))));
 }
