@@ -21,12 +21,12 @@ export type UploadRoutes = {
   /** What stands against this member's sending evidence. */
   readonly forbids: (memberId: string) => Promise<Problem | undefined>;
   /** Keeps the bytes, or says which rule they break; throws what the stream throws when it breaks off. Then nothing of them stays. */
-  readonly receive: (stream: Incoming, claimed: string | undefined) => Promise<Stored | Refusal>;
+  readonly receive: (stream: AsyncIterable<Uint8Array>, claimed: string | undefined) => Promise<Stored | Refusal>;
   readonly bytesMax: number;
   /** Milliseconds, on a clock that never steps back. */
   readonly elapsed: () => number;
-  /** Calls back when a stream has been silent for so long. */
-  readonly silence: (stream: Incoming, ms: number, act: () => void) => void;
+  /** Breaks a stream off that nothing was heard of for so long. */
+  readonly watch: (stream: Incoming, ms: number) => { readonly heard: () => void; readonly end: () => void };
 };
 
 const uploadsMax = 16;
@@ -67,8 +67,17 @@ export function uploadRoutes(app: FastifyInstance, deps: UploadRoutes): void {
   });
 }
 
+const heard = (stream: Incoming, tell: () => void): AsyncIterable<Uint8Array> => ({
+  async *[Symbol.asyncIterator]() {
+    for await (const piece of stream) {
+      tell();
+      yield piece;
+    }
+  },
+});
+
 async function take(
-  { command, handler, receive, silence }: UploadRoutes,
+  { command, handler, receive, watch }: UploadRoutes,
   memberId: string,
   request: FastifyRequest,
   claimed: string | undefined,
@@ -77,8 +86,8 @@ async function take(
 ): Promise<FastifyReply> {
   const stream = request.body as Incoming | undefined;
   if (!stream) return refuse(refusal("UNSUPPORTED_TYPE", "the file is empty"));
-  silence(stream, silenceMs, () => stream.destroy(new Error("the sender fell silent")));
-  const stored = await receive(stream, claimed);
+  const watching = watch(stream, silenceMs);
+  const stored = await receive(heard(stream, watching.heard), claimed).finally(watching.end);
   if (isRefusal(stored))
     return refuse(
       stored.code === "TOO_LARGE"

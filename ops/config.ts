@@ -84,6 +84,14 @@ export const settings = {
       .pipe(z.array(z.union([z.cidrv4(), z.cidrv6()], "is not a list of ranges such as 10.0.0.0/8"))),
     about: "Private networks that webhooks may reach, as 10.0.0.0/8,fd00::/8; none unless named.",
   },
+  MINUTEBOOK_MEDIA_URL: {
+    schema: origin.optional(),
+    about:
+      "A bucket of an S3-compatible store for the bytes of evidence, as https://s3.example.org/bucket; a folder of the home when absent.",
+  },
+  MINUTEBOOK_MEDIA_REGION: { schema: z.string().min(1).default("us-east-1"), about: "The bucket's region." },
+  MINUTEBOOK_MEDIA_KEY_ID: { schema: z.string().min(1).optional(), about: "The id of the key that the bucket knows us by." },
+  MINUTEBOOK_MEDIA_SECRET: { schema: z.string().min(1).optional(), about: "The key that the bucket knows us by.", secret: true },
   MINUTEBOOK_PRODUCTION: {
     schema: z
       .enum(["true", "false"])
@@ -117,6 +125,7 @@ export type Config = {
   readonly markovSecret: string | undefined;
   readonly markovToken: string | undefined;
   readonly webhookAllow: readonly string[];
+  readonly mediaBucket: { readonly url: string; readonly region: string; readonly keyId: string; readonly secret: string } | undefined;
   readonly production: boolean;
   readonly logLevel: string;
 };
@@ -147,11 +156,30 @@ export function readConfig(env: NodeJS.ProcessEnv): { readonly config: Config; r
     return { name: name as SettingName, value: read.data, from, secret: secret ?? false, about };
   });
   if (faults.length > 0) throw new BadConfiguration(faults.join("\n"));
-  const config = configOf(Object.fromEntries(sources.map(({ name, value }) => [name, value])) as Values);
+  const values = Object.fromEntries(sources.map(({ name, value }) => [name, value])) as Values;
+  const config = configOf(values);
   if (config.markovUrl !== undefined && config.markovSecret === undefined)
     throw new BadConfiguration("MINUTEBOOK_MARKOV_URL needs MINUTEBOOK_MARKOV_SECRET: what Markov is told is signed");
+  if (config.production) refuseWeakMarkov(config);
+  if (values.MINUTEBOOK_MEDIA_URL !== undefined && config.mediaBucket === undefined)
+    throw new BadConfiguration("MINUTEBOOK_MEDIA_URL needs MINUTEBOOK_MEDIA_KEY_ID and MINUTEBOOK_MEDIA_SECRET");
   return { config, sources };
 }
+
+/** In production what is told to Markov goes over TLS, signed with a secret that nobody can guess. */
+function refuseWeakMarkov({ markovUrl, markovSecret, markovToken }: Config): void {
+  const faults = [
+    ...(markovUrl?.startsWith("http:") ? ["MINUTEBOOK_MARKOV_URL must have https in production"] : []),
+    ...(isWeak(markovSecret, 32) ? ["MINUTEBOOK_MARKOV_SECRET is weak: draw one with `openssl rand -hex 32`"] : []),
+    ...(isWeak(markovToken, 16) ? ["MINUTEBOOK_MARKOV_TOKEN is weak, or a placeholder"] : []),
+  ];
+  if (faults.length > 0) throw new BadConfiguration(faults.join("\n"));
+}
+
+const distinctMin = 10;
+const placeholders = /secret|password|change.?me|default|example|placeholder|test|dummy|0123456789|abcdefghij/i;
+const isWeak = (text: string | undefined, lengthMin: number) =>
+  text !== undefined && (text.length < lengthMin || new Set(text).size < distinctMin || placeholders.test(text));
 
 function rawOf(env: NodeJS.ProcessEnv, name: string, faults: string[]): { raw: string | undefined; from: Sourced["from"] } {
   const file = env[`${name}_FILE`];
@@ -167,6 +195,18 @@ function rawOf(env: NodeJS.ProcessEnv, name: string, faults: string[]): { raw: s
     faults.push(`${name}_FILE: ${(error as Error).message}`);
     return { raw: undefined, from: `file ${file}` };
   }
+}
+
+function bucketOf(values: Values): Config["mediaBucket"] {
+  const {
+    MINUTEBOOK_MEDIA_URL: url,
+    MINUTEBOOK_MEDIA_REGION: region,
+    MINUTEBOOK_MEDIA_KEY_ID: keyId,
+    MINUTEBOOK_MEDIA_SECRET: secret,
+  } = values;
+  return url !== undefined && keyId !== undefined && secret !== undefined
+    ? { url: url.replace(/\/$/, ""), region, keyId, secret }
+    : undefined;
 }
 
 const configOf = (values: Values): Config => ({
@@ -185,6 +225,7 @@ const configOf = (values: Values): Config => ({
   markovSecret: values.MINUTEBOOK_MARKOV_SECRET,
   markovToken: values.MINUTEBOOK_MARKOV_TOKEN,
   webhookAllow: values.MINUTEBOOK_WEBHOOK_ALLOW,
+  mediaBucket: bucketOf(values),
   production: values.MINUTEBOOK_PRODUCTION,
   logLevel: values.MINUTEBOOK_LOG_LEVEL,
 });

@@ -1,14 +1,17 @@
 import type { FastifyInstance } from "fastify";
 import { commandRoutes } from "../../commands/http.ts";
+import { uploadRoutes } from "../../commands/upload.ts";
 import { newestCheckpoint } from "../../projections/checkpoints.ts";
 import { logRoutes } from "../../read-api/log.ts";
 import { readRoutes } from "../../read-api/routes.ts";
+import { mediaRoutes } from "../../read-api/tasks/media.ts";
 import { commands } from "../commands.ts";
 import type { Instance } from "../instance.ts";
 import { reputationFrom } from "../markov/reputation.ts";
 import { healthRoutes } from "./health.ts";
 import { readDepsOf } from "./reads.ts";
 import { type Broke, httpServer } from "./server.ts";
+import { openMedia, uploadsOf } from "./uploads.ts";
 
 /** The HTTP API of an instance, ready to listen. Each part stands in a scope of its own, for each reads bodies in its own way. */
 export async function openApi(instance: Instance, broke: Broke): Promise<FastifyInstance> {
@@ -19,9 +22,18 @@ export async function openApi(instance: Instance, broke: Broke): Promise<Fastify
     checkpoint: () => newestCheckpoint(instance.database.query),
     ...(url !== undefined && { reputation: reputationFrom({ url, token }) }),
   });
+  const media = await openMedia(config);
   return httpServer(logger, broke, async (app) => {
     healthRoutes(app, instance);
     await app.register(async (scope) => commandRoutes(scope, { commands, handler, identify: identity.identify, random: ambient.random }));
+    await app.register(async (scope) => uploadRoutes(scope, uploadsOf(instance, media)));
+    await app.register(async (scope) =>
+      mediaRoutes(scope, {
+        ...reads,
+        find: media.store.find,
+        looked: (told) => logger.info(told, "an original of evidence was looked at"),
+      }),
+    );
     await app.register(async (scope) => readRoutes(scope, reads));
     await app.register(async (scope) => logRoutes(scope, { ...reads, vkey: instance.vkey }));
   });

@@ -3,7 +3,6 @@ import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Incoming } from "../../commands/upload.ts";
 import { bytesMaxOfAll, type Edit, type Examined, examine, type Mime } from "./formats.ts";
 import { notesOf, type Noted } from "./exif.ts";
 import { Unsupported, withSource } from "./source.ts";
@@ -28,7 +27,11 @@ const pieceBytes = 64 * 1024;
  * Throws `Unsupported` with a rule's code for what is no evidence, and whatever the stream throws when it breaks off; either way nothing of it stays.
  * `claimed`: the SHA-256 that the sender announced.
  */
-export async function receive({ store, incoming }: Receiving, stream: Incoming, claimed: string | undefined): Promise<Received> {
+export async function receive(
+  { store, incoming }: Receiving,
+  stream: AsyncIterable<Uint8Array>,
+  claimed: string | undefined,
+): Promise<Received> {
   const original = join(incoming, randomUUID());
   const copy = join(incoming, randomUUID());
   try {
@@ -56,7 +59,7 @@ export async function receive({ store, incoming }: Receiving, stream: Incoming, 
   }
 }
 
-async function* limited(stream: Incoming): AsyncGenerator<Uint8Array> {
+async function* limited(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let bytes = 0;
   for await (const piece of stream) {
     bytes += piece.length;

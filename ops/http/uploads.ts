@@ -1,0 +1,84 @@
+/** What uploads and webhook pages are handed by an instance. */
+import { timingSafeEqual } from "node:crypto";
+import { join } from "node:path";
+import type { FastifyRequest } from "fastify";
+import type { UploadRoutes } from "../../commands/upload.ts";
+import { isActive, mayAct, membership, roles } from "../../domain/membership.ts";
+import { problem } from "../../domain/problem.ts";
+import { viewersOf } from "../../read-api/viewer.ts";
+import type { WebhookRoutes } from "../../webhooks/http.ts";
+import { commands } from "../commands.ts";
+import type { Config } from "../config.ts";
+import type { Instance } from "../instance.ts";
+import { bytesMaxOfAll } from "../media/formats.ts";
+import { receive } from "../media/receive.ts";
+import { bucketStore } from "../media/s3.ts";
+import { Unsupported } from "../media/source.ts";
+import { directoryStore, type MediaStore, openIncoming } from "../media/store.ts";
+
+export type Media = { readonly store: MediaStore; readonly incoming: string };
+
+/** A folder of the home, or the bucket that is configured. */
+export async function openMedia({ home, mediaBucket }: Pick<Config, "home" | "mediaBucket">): Promise<Media> {
+  const incoming = await openIncoming(join(home, "media", "incoming"));
+  return { incoming, store: mediaBucket ? bucketStore(mediaBucket) : directoryStore(join(home, "media", "files")) };
+}
+
+export function uploadsOf({ handler, identity, ambient }: Instance, media: Media): UploadRoutes {
+  return {
+    command: commands.find(({ name }) => name === "StoreMedia")!,
+    handler,
+    identify: identity.identify,
+    async forbids(memberId) {
+      const [{ state: standing }, { state: grants }] = await Promise.all([
+        handler.states.get(membership, memberId),
+        handler.states.get(roles, ""),
+      ]);
+      const against = mayAct("member", { roles: grants, membership: standing }, memberId, ambient.now());
+      return against && problem(against.code, against.detail);
+    },
+    async receive(stream, claimed) {
+      try {
+        return (await receive(media, stream, claimed)) as never;
+      } catch (error) {
+        if (!(error instanceof Unsupported)) throw error;
+        return { code: error.code, detail: error.message, figures: error.figures };
+      }
+    },
+    bytesMax: bytesMaxOfAll,
+    elapsed: () => performance.now(),
+    watch(stream, ms) {
+      const silent = () => stream.destroy(new Error("the sender fell silent"));
+      let timer = setTimeout(silent, ms);
+      return {
+        heard() {
+          clearTimeout(timer);
+          timer = setTimeout(silent, ms);
+        },
+        end: () => clearTimeout(timer),
+      };
+    },
+  };
+}
+
+const mayLook = ["admin", "operator", "auditor"] as const;
+const mayRun = ["admin", "operator"] as const;
+
+/** Who runs the instance sees webhooks and where they lead; an auditor sees all but where. */
+export const permitted =
+  ({ identity, database, ambient }: Pick<Instance, "identity" | "database" | "ambient">): WebhookRoutes["permit"] =>
+  async (request: FastifyRequest) => {
+    const caller = await identity.identify(request);
+    if ("status" in caller) return caller;
+    const [viewer] = await viewersOf(database.query, [caller], ambient.now());
+    if (viewer?.kind !== "member")
+      return problem("UNAUTHENTICATED", "Webhooks are shown to those who run the instance: send a bearer token");
+    if (!viewer.active || !mayLook.some((role) => viewer.roles.includes(role)))
+      return problem("FORBIDDEN", `This needs one of the roles ${mayLook.join(", ")}`);
+    return { mayRun: mayRun.some((role) => viewer.roles.includes(role)) };
+  };
+
+export const equalTexts = (a: string, b: string): boolean => {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.length === right.length && timingSafeEqual(left, right);
+};
