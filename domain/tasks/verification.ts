@@ -2,7 +2,7 @@ import Type from "typebox";
 import { contributionEvents, Verdict, verificationEvents } from "../../event-schemas/tasks.ts";
 import { asked, text } from "../../event-schemas/values.ts";
 import { daysAfter } from "../calendar.ts";
-import { type Call, decider, reject, type Stream } from "../decider.ts";
+import { type Call, decider, later, reject, type Stream } from "../decider.ts";
 import { hashOfList, lotOrder, seedOf } from "../lot.ts";
 import { contribution, type ContributionState } from "./contribution.ts";
 
@@ -118,7 +118,11 @@ export const drawing = decider({
   stream: contribution,
   key: { DrawVerifiers: theContribution, CallVerifiers: theContribution, ReplaceVerifiers: theContribution },
   reads: {},
-  facts: { DrawVerifiers: ({ input: { contributionId, question } }) => ({ about: "lot", contributionId, question }) },
+  facts: {
+    DrawVerifiers: ({ input: { contributionId, question } }) => ({ about: "lot", contributionId, question }),
+    // A verdict that was given in time is no silence, also where it waits to be counted.
+    ReplaceVerifiers: ({ input: { contributionId } }) => ({ about: "answered", contributionId }),
+  },
   commands: {
     /** `question` is the event that asks for verifiers. */
     DrawVerifiers: Type.Object({ contributionId: asked.Uuid, question: asked.Uuid }, strict),
@@ -142,13 +146,17 @@ export const drawing = decider({
       return [contributionEvents.VerifiersCalled({ contributionId, round: state.round + 1 })];
     },
 
-    ReplaceVerifiers: ({ contributionId }, state, { at }) => {
+    ReplaceVerifiers: ({ contributionId }, state, { at, facts }) => {
       if (state.status !== "verifying") return reject("NOT_UNDER_VERIFICATION");
       if (at < state.replyBy) return reject("NOT_YET_DUE", { replyBy: state.replyBy });
-      const { round, verdicts, alternates } = state;
+      const { round, alternates } = state;
+      const waited = state.verifiers.filter(
+        (verifier) => !state.verdicts.has(verifier) && !(facts as readonly string[]).includes(verifier),
+      );
+      if (waited.length === 0) return later("Every verifier has answered; the verdicts are being counted");
       // Without anybody left to follow, the whole bench makes room for a new draw.
       if (alternates.length === 0) return [contributionEvents.VerifiersCalled({ contributionId, round: round + 1 })];
-      const silent = state.verifiers.filter((verifier) => !verdicts.has(verifier)).slice(0, alternates.length);
+      const silent = waited.slice(0, alternates.length);
       const verifiers = alternates.slice(0, silent.length);
       return [contributionEvents.VerifiersReplaced({ contributionId, round, silent, verifiers, replyBy: daysAfter(at, replyDays) })];
     },

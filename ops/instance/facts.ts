@@ -5,7 +5,8 @@ import type { Database } from "../../projections/database.ts";
 import { electorate } from "../../projections/facts.ts";
 import { entriesBetween } from "../../projections/log-reads.ts";
 import { logTree } from "../../projections/log-tree.ts";
-import { hasInterest, lotFor } from "../../projections/tasks/lot.ts";
+import { evidenceCase, evidenceOf } from "../../projections/tasks/evidence-reads.ts";
+import { answered, hasInterest, lotFor } from "../../projections/tasks/lot.ts";
 import { ballotFacts, type BallotBox } from "./ballots.ts";
 import type { Rows } from "./rows.ts";
 
@@ -26,6 +27,11 @@ export const factsOf =
     if (question.about === "electorate") return electorate(box.database, rows.waitFor, { size: asOf, at: moment });
     if (question.about === "leafTime") return leafTime(box.database, rows.waitFor, question["leafIndex"] as number, size);
     if (question.about === "lot") return lotFor(box.database, rows.waitFor, question as never, size);
-    if (question.about === "interest") return hasInterest(box.database, rows.waitFor, question as never, size);
+    if (question.about === "interest") return hasInterest(box.database, rows.waitFor, question as never, { size, at });
+    if (question.about === "answered") return answered(box.database, rows.waitFor, question as never, size);
+    if (question.about === "evidence")
+      return evidenceOf(box.database, rows.waitFor, { ...(question as never as { contributionId: string }), size });
+    if (question.about === "witnessing")
+      return evidenceCase(box.database, rows.waitFor, { ...(question as never as { evidenceId: string }), size });
     throw new Unavailable(`nobody answers questions about ${question.about}`);
   };

@@ -144,7 +144,7 @@ export const verificationQueue = ({ query }: Reading, page: Page, memberId: stri
     new Conditions()
       .and((values) => standing("contribution", undefined, values))
       .and((values) => standing("verifier", undefined, values))
-      .and(() => "contribution.state = 'verifying' and verifier.state = 'awaited'")
+      .and(() => "contribution.state = 'verifying' and verifier.state = 'awaited' and verifier.answered_at is null")
       .with("verifier.member_id = $", memberId),
     page,
   );

@@ -110,17 +110,4 @@ export const taskTables: readonly Table[] = [
       alternates: "text not null",
     },
   },
-  {
-    // What keeps a member out of a lot (COI-1): from a witness to the contribution, from a voucher to whom the vouch is for.
-    name: "tie",
-    key: ["kind", "from_id", "to_id", "about"],
-    history: true,
-    columns: {
-      kind: "text not null",
-      from_id: "text not null",
-      to_id: "text not null",
-      about: "text not null",
-    },
-    indexes: [["from_id"], ["to_id"]],
-  },
 ];

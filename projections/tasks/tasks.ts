@@ -105,32 +105,17 @@ export const tasks: Projection = {
       ];
     },
     VerificationRecorded: ({ data, entry }) => [
-      change(
-        "verifier",
-        verifierOf(data, data.memberId),
-        (row) => row && { ...row, note: data.note ? canonical({ ...data.note, event: entry.id, field: "note" }) : null },
-      ),
+      put("verifier", verifierOf(data, data.memberId), {
+        answered_at: entry.at,
+        note: data.note ? canonical({ ...data.note, event: entry.id, field: "note" }) : null,
+      }),
     ],
-    VerdictCounted: ({ data, entry }) => [
-      put("verifier", verifierOf(data, data.memberId), { state: "answered", verdict: data.verdict, answered_at: entry.at }),
-    ],
+    VerdictCounted: ({ data }) => [put("verifier", verifierOf(data, data.memberId), { state: "answered", verdict: data.verdict })],
     ClarificationRequested: (told) => [contribution(told, { state: "clarifying", reply_by: null })],
     ContributionVerified: (told) => [settled(told, "verified")],
     ContributionRejected: (told) => [settled(told, "rejected")],
-
-    WitnessAttested: ({ data: { contributionId, memberId, evidenceId } }) => [
-      put("tie", tie("witness", memberId, contributionId, evidenceId), {}),
-    ],
-    VouchGiven: ({ data }) => [put("tie", vouch(data), {})],
-    VouchRenewed: ({ data }) => [put("tie", vouch(data), {})],
-    VouchWithdrawn: ({ data }) => [remove("tie", vouch(data))],
-    VouchLapsed: ({ data }) => [remove("tie", vouch(data))],
   },
 };
-
-const tie = (kind: "witness" | "vouch", from: string, to: string, about: string) => ({ kind, from_id: from, to_id: to, about });
-const vouch = ({ voucherId, voucheeId, skill }: { voucherId: string; voucheeId: string; skill: string }) =>
-  tie("vouch", voucherId, voucheeId, skill);
 
 type OfContribution = Told & { readonly data: { readonly contributionId: string } };
 

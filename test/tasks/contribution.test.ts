@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { NewEvent } from "../../event-schemas/declare.ts";
 import { contributionEvents } from "../../event-schemas/tasks.ts";
 import { beginning, type EvidenceFact, missingOf, reporting, scoreOf } from "../../domain/tasks/contribution.ts";
 import { callOf, scenariosOf, type Stands } from "../support/scenario.ts";
@@ -82,12 +83,12 @@ describe("reporting work done", () => {
     then: "NOT_YOUR_CONTRIBUTION",
   });
   scenario("needs a contribution", { when, then: "NO_SUCH_CONTRIBUTION" });
-  const later: Record<string, (Stands | ReturnType<typeof opened>)[]> = {
+  const later: Record<string, readonly (NewEvent | Stands)[]> = {
     "before verifiers are drawn": [opened(), reported()],
     "while it is verified": [opened(), reported(), drawn()],
   };
   for (const [moment, events] of Object.entries(later))
-    scenario(`happens once, ${moment}`, { given: { contribution: events as never }, when, then: "ALREADY_REPORTED" });
+    scenario(`happens once, ${moment}`, { given: { contribution: events }, when, then: "ALREADY_REPORTED" });
   scenario("happens again when the verifiers asked for more, in a round of its own", {
     given: { contribution: [opened(), reported(), drawn(), clarification] },
     when,

@@ -125,7 +125,7 @@ describe("drawing verifiers", () => {
 });
 
 describe("replacing silent verifiers", () => {
-  const scenario = scenariosOf(drawing, { by: "system:timers", at: replyBy });
+  const scenario = scenariosOf(drawing, { by: "system:timers", at: replyBy, facts: [] });
   const when = ["ReplaceVerifiers", { contributionId }] as const;
   const sitting = [opened(), reported(), drawn()];
   const replaced = (silent: string[], verifiers: string[]) =>
@@ -139,6 +139,19 @@ describe("replacing silent verifiers", () => {
     given: { contribution: sitting },
     when,
     then: [replaced([cem, dora], [fay, gil])],
+  });
+  scenario("takes a verdict that is not counted yet for an answer", {
+    given: { contribution: [...sitting, counted(dora, "approve")] },
+    when: ["ReplaceVerifiers", { contributionId }, { facts: [cem, dora] }],
+    then: [replaced([eve], [fay])],
+  });
+  scenario("waits for the count where all have answered", {
+    given: { contribution: [...sitting, counted(dora, "approve")] },
+    when: ["ReplaceVerifiers", { contributionId }, { facts: [cem, dora, eve] }],
+    then: { later: "Every verifier has answered; the verdicts are being counted" },
+  });
+  it("asks who has answered", () => {
+    expect(drawing.facts!.ReplaceVerifiers!(callOf({ contributionId }, "system:timers"))).toEqual({ about: "answered", contributionId });
   });
   scenario("waits for their time to be over", {
     given: { contribution: sitting },
