@@ -18,7 +18,7 @@ export const webhookTables = {
       settings text not null,
       -- {"key", "sealed", "event", "field"}
       url text not null,
-      -- Counts the addresses that it has had.
+      -- Counts how often an address had to show that it wants to be told.
       address int not null default 1,
       next_seq bigint not null default 1,
       generation bigint not null default 0,

@@ -155,7 +155,7 @@ export const changing = decider({
     PauseWebhook: onlyTheWebhook,
     ResumeWebhook: onlyTheWebhook,
     RemoveWebhook: onlyTheWebhook,
-    /** `address` counts the addresses that the webhook has had: it is the one that was tried. */
+    /** `address` is the number of the one that was tried. */
     VerifyWebhook: Type.Object(
       {
         webhookId: asked.Uuid,

@@ -54,7 +54,7 @@ export const rotating = decider({
     SECRET_KNOWN: "The webhook has, or had, this very secret.",
     TOO_MANY_SECRETS: `A webhook keeps at most ${secretsMax} secrets that are not revoked.`,
     NO_SUCH_SECRET: "The webhook has no secret of this name.",
-    NOT_STAGED: "Only a staged secret is activated.",
+    NOT_WAITING: "Only a secret that is staged, or retires, is activated.",
     SECRET_IN_USE: "Deliveries are signed with this secret: another one takes over first.",
     REVOKED_ALREADY: "The secret was revoked already.",
   },
@@ -78,7 +78,8 @@ export const rotating = decider({
       if ("rejected" in standing) return standing;
       const secret = standing.secrets.find((known) => known.kid === kid);
       if (!secret) return reject("NO_SUCH_SECRET");
-      if (secret.state !== "staged") return reject("NOT_STAGED");
+      // One that retires may come back: its receiver knows it still.
+      if (secret.state !== "staged" && secret.state !== "retiring") return reject("NOT_WAITING");
       const before = standing.secrets.find(({ scheme, state }) => scheme === secret.scheme && state === "active");
       if (!before) return [webhookEvents.WebhookSecretActivated({ webhookId, kid })];
       return [webhookEvents.WebhookSecretActivated({ webhookId, kid, retiring: before.kid, retiresAt: daysAfter(at, overlapDays) })];

@@ -32,7 +32,7 @@ export type WebhookSecret = {
 export type Registered = {
   readonly profile: WebhookProfile;
   readonly settings: WebhookSettings;
-  /** Counts the addresses that it has had: what one address shows says nothing of the next. */
+  /** Counts how often it had to show an address that wants to be told: what one has shown says nothing of the next. */
   readonly address: number;
   readonly isVerified: boolean;
   /** How many replays were asked for. */
@@ -91,7 +91,11 @@ export const webhook: Stream<WebhookState, typeof webhookEvents> = {
       })),
     WebhookPaused: (state) => inStatus(state, "paused"),
     // Whoever asked to be left alone, or was not there for days, shows again that it wants to be told.
-    WebhookResumed: (state) => inStatus(state.status === "disabled" ? onIt(state, () => ({ isVerified: false })) : state, "running"),
+    WebhookResumed: (state) =>
+      inStatus(
+        state.status === "disabled" ? onIt(state, ({ address }) => ({ address: address + 1, isVerified: false })) : state,
+        "running",
+      ),
     WebhookDisabled: (state) => inStatus(state, "disabled"),
     WebhookRemoved: () => ({ status: "removed" }),
     WebhookSecretStaged: (state, { kid, scheme }) =>
