@@ -32,15 +32,25 @@ const holdsChoice = new Set(["BallotCast", "BallotRevised"]);
 
 /** Personal fields that the other members have no business with: who else may see them than the member whom they are about. */
 const confided: Readonly<Record<string, readonly Role[]>> = {
+  "MediaStored.place": ["admin", "auditor", "moderator"],
+  "EvidenceSubmitted.location": ["admin", "auditor", "moderator"],
+  "EvidenceSubmitted.track": ["admin", "auditor", "moderator"],
+  "WitnessAttested.statement": ["admin", "auditor", "moderator"],
+  "VouchGiven.message": ["admin", "auditor", "moderator"],
   "MemberSuspended.reason": ["admin", "admission", "moderator", "auditor"],
   "WebhookRegistered.url": ["admin", "operator"],
   "WebhookChanged.url": ["admin", "operator"],
   // Told to whoever made it, in the answer to the command, and to nobody after that.
   "WebhookSecretStaged.secret": [],
 };
+/** The field that names another member whom a personal field is told to. */
+const toldTo: Readonly<Record<string, string>> = {
+  "WitnessAttested.statement": "contributorId",
+  "VouchGiven.message": "voucheeId",
+};
 
 /** Field → how it is declared, in the shape in which this version was stored. */
-type Shape = ReadonlyMap<string, { readonly subject?: string; readonly confidedTo?: readonly Role[] }>;
+type Shape = ReadonlyMap<string, { readonly subject?: string; readonly confidedTo?: readonly Role[]; readonly toldTo?: string }>;
 const shapes = new Map<string, Shape>();
 
 function shapeOf(type: string, version: number): Shape {
@@ -51,8 +61,9 @@ function shapeOf(type: string, version: number): Shape {
   const fields = (declaration?.version === version ? declaration.fields : declaration?.earlier?.[version]?.fields) ?? {};
   const shape: Shape = new Map(
     Object.entries(fields).map(([field, declared]) => {
-      const confidedTo = confided[`${type}.${field}`];
-      return [field, { ...(isPersonal(declared) && { subject: declared.subject }), ...(confidedTo && { confidedTo }) }];
+      const [confidedTo, another] = [confided[`${type}.${field}`], toldTo[`${type}.${field}`]];
+      const subject = isPersonal(declared) ? { subject: declared.subject } : {};
+      return [field, { ...subject, ...(confidedTo && { confidedTo }), ...(another !== undefined && { toldTo: another }) }];
     }),
   );
   if (declaration) shapes.set(name, shape);
@@ -78,6 +89,7 @@ export function mayRead({ type, data, entry }: Shown, viewer: Viewer, proposalOf
     const declared = shape.get(field);
     if (!declared) return false;
     if (declared.subject !== undefined && viewer.kind === "receiver") return viewer.told.has(`${type}.${field}`);
+    if (declared.subject !== undefined && declared.toldTo !== undefined && isMe(data[declared.toldTo])) return true;
     if (declared.subject !== undefined) return isMe(data[declared.subject]) || mayReadPersonal(viewer, declared.confidedTo);
     return field !== "choice" || !isHidden;
   };

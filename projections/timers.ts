@@ -3,6 +3,7 @@ import { canonical } from "../domain/log/canonical-json.ts";
 import { administrationTimers } from "../domain/administration/rotation.ts";
 import { membershipTimers } from "../domain/membership.ts";
 import { workTimers } from "../domain/tasks/timers.ts";
+import { vouchTimers } from "../domain/tasks/vouch.ts";
 import { votingTimers } from "../domain/voting/closing.ts";
 import { catalogue, type EventType } from "../event-schemas/catalogue.ts";
 import type { Database } from "./database.ts";
@@ -11,7 +12,7 @@ import { put, remove, type Change, type Projection, type Told } from "./projecti
 type Timer = { readonly due: string; readonly command: string; readonly input: Record<string, unknown>; readonly about?: string };
 type Timers = (type: EventType, data: Readonly<Record<string, unknown>>) => Timer | undefined;
 
-const declared: readonly Timers[] = [administrationTimers, membershipTimers, votingTimers, workTimers];
+const declared: readonly Timers[] = [administrationTimers, membershipTimers, votingTimers, workTimers, vouchTimers];
 
 /** The events that leave timers of their stream nothing to do; `about` names the field that tells which of several. */
 type Settled = { readonly commands: readonly string[]; readonly about?: string };
@@ -31,6 +32,8 @@ const settles: { readonly [N in EventType]?: Settled } = {
   ClarificationRequested: bench,
   ContributionVerified: bench,
   ContributionRejected: bench,
+  VouchWithdrawn: { commands: ["LapseVouch"] },
+  VouchLapsed: { commands: ["LapseVouch"] },
   WebhookSecretRevoked: { commands: ["RevokeWebhookSecret"], about: "kid" },
 };
 
