@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { z } from "zod";
+import { BadConfiguration } from "./terminal.ts";
 
 const processRoles = ["api", "projector", "policies", "timers", "deliverer", "signer"] as const;
 export type ProcessRole = (typeof processRoles)[number];
@@ -129,9 +130,6 @@ export type Config = {
   readonly production: boolean;
   readonly logLevel: string;
 };
-
-/** A setting that cannot be used: exit status 5. */
-export class BadConfiguration extends Error {}
 
 /** Where a setting's value came from, for `minutebook config`. */
 export type Sourced = {

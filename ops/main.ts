@@ -1,5 +1,4 @@
-import { BadConfiguration } from "./config.ts";
-import { exits, NotThere, say, Usage } from "./terminal.ts";
+import { BadConfiguration, exits, NotThere, say, Usage } from "./terminal.ts";
 import { useNodeHashes } from "./crypto.ts";
 
 type Command = {
@@ -12,7 +11,7 @@ const commands: Readonly<Record<string, Command>> = {
   start: { usage: "start [--empty]", about: "start everything on an embedded, durable Postgres", load: () => import("./cli/start.ts") },
   found: { usage: "found NAME --admin HANDLE", about: "found the community, with its first admin", load: () => import("./cli/found.ts") },
   token: { usage: "token MEMBER", about: "a development token for a member, by handle or id", load: () => import("./cli/token.ts") },
-  demo: { usage: "demo vote", about: "watch one vote become a provable fact", load: () => import("./cli/demo.ts") },
+  demo: { usage: "demo vote|markov", about: "watch a vote become a fact, or work be told to Markov", load: () => import("./cli/demo.ts") },
   import: {
     usage: "import consultation DIR [--as HANDLE] [--close]",
     about: "bring a consultation in, through the same commands as the API",

@@ -7,6 +7,8 @@ export const exits = { done: 0, failed: 1, usage: 2, verificationFailed: 3, unav
 export class Usage extends Error {}
 /** Something that a command needs is not there now: exit status 4. */
 export class NotThere extends Error {}
+/** A setting that cannot be used: exit status 5. */
+export class BadConfiguration extends Error {}
 
 export const say = (line: string) => void process.stderr.write(`${line}\n`);
 export const print = (line: string) => void process.stdout.write(`${line}\n`);

@@ -1,6 +1,7 @@
 import pino from "pino";
 import { expect, it } from "vitest";
-import { BadConfiguration, readConfig } from "../ops/config.ts";
+import { readConfig } from "../ops/config.ts";
+import { BadConfiguration } from "../ops/terminal.ts";
 import { guestsOnly } from "../ops/http/identity.ts";
 import { openInstance } from "../ops/instance.ts";
 import { guardedHome } from "./support/postgres.ts";

@@ -121,7 +121,9 @@ function whenParentEnds(then) {
 /** Runs a program under Node 24 in our place: its terminal, its signals, its end are ours. Gives its exit status. */
 function goOn(args, cwd) {
   return new Promise((done) => {
-    const child = spawn(pinnedNode, args, { cwd, stdio: "inherit" });
+    // Where the packages lie, and nowhere that others may write: what is compiled there is run.
+    const env = { NODE_COMPILE_CACHE: join(modules, ".compile-cache"), ...process.env };
+    const child = spawn(pinnedNode, args, { cwd, env, stdio: "inherit" });
     // At a terminal Ctrl-C reaches the whole group, the child included: forwarded, it would arrive twice.
     const atTerminal = [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY);
     const forward = (signal) => {

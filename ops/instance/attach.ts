@@ -1,8 +1,8 @@
 import type pg from "pg";
 import { mkdir } from "node:fs/promises";
 import type { Logger } from "pino";
-import { BadConfiguration, type Config } from "../config.ts";
-import { NotThere } from "../terminal.ts";
+import type { Config } from "../config.ts";
+import { BadConfiguration, NotThere } from "../terminal.ts";
 import { withClient } from "../postgres/client.ts";
 import { type Connections, connectionsFor, connectionsForUrl } from "../postgres/connections.ts";
 import { type HomeLock, lockHome } from "../postgres/home-lock.ts";

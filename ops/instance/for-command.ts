@@ -5,14 +5,17 @@ import { openLogger } from "../logger.ts";
 /** The machine's processes besides the API: what a command needs to see its work through when nobody else runs on the home. */
 const processes = ["projector", "policies", "timers", "signer"] as const;
 
-/** Opens the instance of the configured home for one command, whether it runs or not, and closes it after. */
-export async function withInstance<T>(use: (instance: Instance, config: Config) => Promise<T>): Promise<T> {
+/** Opens the instance of the configured home for one command, whether it runs or not, and closes it after. Only who `delivers` tells others. */
+export async function withInstance<T>(
+  use: (instance: Instance, config: Config) => Promise<T>,
+  { delivers = false }: { readonly delivers?: boolean } = {},
+): Promise<T> {
   const { config } = readConfig(process.env);
   const broken = Promise.withResolvers<never>();
   // Unless the part that breaks does so while the command runs, nobody waits for this.
   broken.promise.catch(() => {});
   const instance = await openInstance(config, {
-    roles: processes,
+    roles: delivers ? [...processes, "deliverer"] : processes,
     logger: openLogger(process.env["MINUTEBOOK_LOG_LEVEL"] ?? "warn"),
     broke: broken.reject,
   });

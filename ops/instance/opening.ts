@@ -5,7 +5,7 @@ import { commandId, commandNamespace } from "../../domain/log/ids.ts";
 import { formatVkey } from "../../domain/log/note.ts";
 import { logEvents } from "../../event-schemas/log.ts";
 import type { Ambient } from "../ambient.ts";
-import { BadConfiguration } from "../config.ts";
+import { BadConfiguration } from "../terminal.ts";
 import { cipher } from "../crypto.ts";
 
 const stream = "log";

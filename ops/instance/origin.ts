@@ -2,7 +2,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Database } from "../../projections/database.ts";
 import type { Ambient } from "../ambient.ts";
-import { BadConfiguration, type Config } from "../config.ts";
+import type { Config } from "../config.ts";
+import { BadConfiguration } from "../terminal.ts";
 import { unwrap, wrap } from "../keys/secrets.ts";
 
 /** Which log this is: the name in every entry, and the key that names guessable parts of its streams. */

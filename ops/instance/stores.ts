@@ -1,7 +1,8 @@
 import type { Logger } from "pino";
 import type { EventLog } from "../../domain/log/event-log.ts";
 import type { Ambient } from "../ambient.ts";
-import { BadConfiguration, type Config, type ProcessRole } from "../config.ts";
+import type { Config, ProcessRole } from "../config.ts";
+import { BadConfiguration } from "../terminal.ts";
 import { signEd25519 } from "../crypto.ts";
 import { openEventLog } from "../event-log/open.ts";
 import { secretOf } from "../keys/secrets.ts";

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { BadConfiguration } from "../config.ts";
+import { BadConfiguration } from "../terminal.ts";
 
 /**
  * A secret of 32 bytes: configured, or drawn once and kept under the home in a file that only its owner reads. Durable before it is used,

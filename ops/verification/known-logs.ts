@@ -1,7 +1,7 @@
 /** The keys of logs that verified once: `<home>/known-logs.json`, so that a log cannot change its key unnoticed. */
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { BadConfiguration } from "../config.ts";
+import { BadConfiguration } from "../terminal.ts";
 
 export const knownLogsFile = (home: string) => join(home, "known-logs.json");
 

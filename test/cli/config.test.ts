@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { shown } from "../../ops/cli/config.ts";
-import { BadConfiguration, readConfig, settings } from "../../ops/config.ts";
+import { readConfig, settings } from "../../ops/config.ts";
+import { BadConfiguration } from "../../ops/terminal.ts";
 
 const key = Buffer.alloc(32, 9).toString("base64url");
 const secrets = {
