@@ -82,15 +82,19 @@ export async function benchAppends(
         const from = next;
         const total = name === "emmett-postgresql" ? Math.ceil(counts[count]! / 4) : counts[count]!;
         next += total;
-        const before = process.cpuUsage();
-        const sample = await measure(count, total, (n) => append(from + n));
-        const { user, system } = process.cpuUsage(before);
-        const cpuUs = (user + system) / total;
-        samples.set(`${name} ${count}`, [...(samples.get(`${name} ${count}`) ?? []), { ...sample, cpuUs }]);
+        const sample = await withCpu(total, () => measure(count, total, (n) => append(from + n)));
+        samples.set(`${name} ${count}`, [...(samples.get(`${name} ${count}`) ?? []), sample]);
       }
   await emmett.close();
   await pool.end();
   return report(rivals, samples);
+}
+
+async function withCpu(total: number, run: () => Promise<Sample>): Promise<CpuSample> {
+  const before = process.cpuUsage();
+  const sample = await run();
+  const { user, system } = process.cpuUsage(before);
+  return { ...sample, cpuUs: (user + system) / total };
 }
 
 const uuid = (n: number) => `0192f0c0-0000-4000-8000-${String(n).padStart(12, "0")}`;
