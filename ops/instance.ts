@@ -21,7 +21,9 @@ import { followerOf } from "./processes/follower.ts";
 import { runPolicies } from "./processes/policies.ts";
 import { runSigner } from "./processes/signer.ts";
 import { runTimers } from "./processes/timers.ts";
+import { keepMarkov } from "./instance/markov.ts";
 import { openRows, type Rows, rowsAt } from "./instance/rows.ts";
+import { openCells } from "./instance/telling.ts";
 
 export type OpenOptions = {
   /** What this process does when no other runs on the home already. */
@@ -138,6 +140,7 @@ async function startTasks(tasks: Tasks, signal: AbortSignal): Promise<void> {
   if (roles.includes("deliverer"))
     running.push(
       runDeliverer({ log, connection: attached.connections.rows, keys, origin, handler, commands, config, ambient, logger }, signal),
+      keepMarkov({ config, log, origin, handler, open: openCells(keys, origin), wait: ambient.wait, logger }, signal),
     );
   await Promise.all(running.map((task) => task.catch((error: Error) => signal.aborted || tasks.broke(error))));
 }
