@@ -188,7 +188,7 @@ async function heard({ instance }: Stage, webhookId: string, says: string, event
     if (delivery?.state === "dead" || delivery?.state === "erased")
       throw new StepFailed(
         step,
-        `given up after ${delivery.attempts} attempts: ${delivery.fault ?? delivery.state} ${delivery.status ?? ""}`.trimEnd(),
+        `given up at attempt ${delivery.attempts}: ${delivery.fault ?? delivery.state} ${delivery.status ?? ""}`.trimEnd(),
       );
     if (ms > deliveryPatienceMs) throw new StepFailed(step, waited(delivery));
     await instance.ambient.wait(watchMs);
@@ -197,7 +197,7 @@ async function heard({ instance }: Stage, webhookId: string, says: string, event
 
 const waited = (delivery: Delivery | undefined) =>
   delivery
-    ? `not delivered in ${deliveryPatienceMs / 1_000} s: ${delivery.attempts} attempts, the last one ${delivery.fault ?? "under way"}; it is tried on`
+    ? `not delivered in ${deliveryPatienceMs / 1_000} s: attempt ${delivery.attempts}, ${delivery.fault ?? "under way"}; it is tried on`
     : "the event was not even queued: does a process run the deliverer?";
 
 /** Read back through our own API, as anybody would see it. */
