@@ -1,10 +1,11 @@
 import Type, { type Static } from "typebox";
 import type { StoredFields } from "../../event-schemas/declare.ts";
-import { ContributionKind, EvidenceKind, type Site, taskEvents } from "../../event-schemas/tasks.ts";
+import { ContributionKind, EvidenceKind, taskEvents } from "../../event-schemas/tasks.ts";
 import { asked, BodyText, text, type Timestamp, Title } from "../../event-schemas/values.ts";
 import { daysAfter } from "../calendar.ts";
 import { type Call, decider, reject, type Stream } from "../decider.ts";
 import { holds, roles, wholeCommunity } from "../membership.ts";
+import { isOnEarth } from "./geo.ts";
 
 /** A claim without work lapses after so many days. */
 export const claimDays = 7;
@@ -105,10 +106,6 @@ const rules = {
 };
 type Rule = keyof typeof rules;
 const TextOfReason = text(1, 1_000);
-
-/** 0, 0 is what devices tell that do not know where they are. */
-export const isOnEarth = ({ lat, lon }: Pick<Site, "lat" | "lon">) =>
-  Math.abs(Number(lat)) <= 90 && Math.abs(Number(lon)) <= 180 && (Number(lat) !== 0 || Number(lon) !== 0);
 
 function flawOf({ site, window, required = [] }: AskedTask): Rule | undefined {
   if (site && !isOnEarth(site)) return "BAD_COORDINATES";
