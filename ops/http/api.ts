@@ -5,6 +5,7 @@ import { newestCheckpoint } from "../../projections/checkpoints.ts";
 import { logRoutes } from "../../read-api/log.ts";
 import { readRoutes } from "../../read-api/routes.ts";
 import { mediaRoutes } from "../../read-api/tasks/media.ts";
+import { webhookRoutes } from "../../webhooks/http.ts";
 import { commands } from "../commands.ts";
 import type { Instance } from "../instance.ts";
 import { reputationFrom } from "../markov/reputation.ts";
@@ -12,6 +13,7 @@ import { healthRoutes } from "./health.ts";
 import { readDepsOf } from "./reads.ts";
 import { type Broke, httpServer } from "./server.ts";
 import { openMedia, uploadsOf } from "./uploads.ts";
+import { webhooksOf } from "./webhooks.ts";
 
 /** The HTTP API of an instance, ready to listen. Each part stands in a scope of its own, for each reads bodies in its own way. */
 export async function openApi(instance: Instance, broke: Broke): Promise<FastifyInstance> {
@@ -34,6 +36,7 @@ export async function openApi(instance: Instance, broke: Broke): Promise<Fastify
         looked: (told) => logger.info(told, "an original of evidence was looked at"),
       }),
     );
+    await app.register(async (scope) => webhookRoutes(scope, webhooksOf(instance)));
     await app.register(async (scope) => readRoutes(scope, reads));
     await app.register(async (scope) => logRoutes(scope, { ...reads, vkey: instance.vkey }));
   });

@@ -1,12 +1,8 @@
-/** What uploads and webhook pages are handed by an instance. */
-import { timingSafeEqual } from "node:crypto";
+/** What uploads are handed by an instance. */
 import { join } from "node:path";
-import type { FastifyRequest } from "fastify";
 import type { UploadRoutes } from "../../commands/upload.ts";
-import { isActive, mayAct, membership, roles } from "../../domain/membership.ts";
+import { mayAct, membership, roles } from "../../domain/membership.ts";
 import { problem } from "../../domain/problem.ts";
-import { viewersOf } from "../../read-api/viewer.ts";
-import type { WebhookRoutes } from "../../webhooks/http.ts";
 import { commands } from "../commands.ts";
 import type { Config } from "../config.ts";
 import type { Instance } from "../instance.ts";
@@ -60,25 +56,3 @@ export function uploadsOf({ handler, identity, ambient }: Instance, media: Media
     },
   };
 }
-
-const mayLook = ["admin", "operator", "auditor"] as const;
-const mayRun = ["admin", "operator"] as const;
-
-/** Who runs the instance sees webhooks and where they lead; an auditor sees all but where. */
-export const permitted =
-  ({ identity, database, ambient }: Pick<Instance, "identity" | "database" | "ambient">): WebhookRoutes["permit"] =>
-  async (request: FastifyRequest) => {
-    const caller = await identity.identify(request);
-    if ("status" in caller) return caller;
-    const [viewer] = await viewersOf(database.query, [caller], ambient.now());
-    if (viewer?.kind !== "member")
-      return problem("UNAUTHENTICATED", "Webhooks are shown to those who run the instance: send a bearer token");
-    if (!viewer.active || !mayLook.some((role) => viewer.roles.includes(role)))
-      return problem("FORBIDDEN", `This needs one of the roles ${mayLook.join(", ")}`);
-    return { mayRun: mayRun.some((role) => viewer.roles.includes(role)) };
-  };
-
-export const equalTexts = (a: string, b: string): boolean => {
-  const [left, right] = [Buffer.from(a), Buffer.from(b)];
-  return left.length === right.length && timingSafeEqual(left, right);
-};

@@ -4,10 +4,15 @@ import type { Json } from "../../domain/log/canonical-json.ts";
 import { Broken, type EventLog, Unavailable } from "../../domain/log/event-log.ts";
 import { unseal } from "../../domain/log/sealed.ts";
 import type { Keeping } from "../../domain/visibility.ts";
-import type { SealedCell } from "../../webhooks/delivery/world.ts";
-import type { Telling } from "../../webhooks/tellable.ts";
-import { cipher } from "../crypto.ts";
+import type { WebhookProfile } from "../../event-schemas/administration.ts";
+import type { DeliveryWorld, SealedCell } from "../../webhooks/delivery/world.ts";
+import type { Profile } from "../../webhooks/profile.ts";
+import { profiles as profilesOf } from "../../webhooks/receivers.ts";
+import { type Telling, tellables } from "../../webhooks/tellable.ts";
+import type { Database } from "../../projections/database.ts";
+import { cipher, signEd25519 } from "../crypto.ts";
 import type { SubjectKeyStore } from "../keys/subject-keys.ts";
+import { type EventShelf, eventShelf } from "../processes/event-shelf.ts";
 import { readStanding, stateOf } from "./streams.ts";
 
 /** Values of many subjects in one look for their keys; undefined where the key is destroyed. */
@@ -43,5 +48,34 @@ export function tellingOf(log: EventLog, open: Telling["open"]): Telling {
   return {
     open,
     secrecyOf: async (proposalIds) => new Map(await Promise.all(proposalIds.map(async (id) => [id, await learn(id)] as const))),
+  };
+}
+
+type Told = {
+  readonly log: EventLog;
+  readonly database: Database;
+  readonly keys: Pick<SubjectKeyStore, "openingMany">;
+  readonly origin: string;
+};
+export type Tellers = Pick<DeliveryWorld, "tellables" | "open"> & {
+  readonly profiles: Readonly<Record<WebhookProfile, Profile>>;
+  /** What is followed through its log need not be read again. */
+  readonly shelf: EventShelf;
+};
+
+/** Everything that puts the events of a log into the words of receivers. */
+export function tellersOf({ log, database, keys, origin }: Told): Tellers {
+  const shelf = eventShelf(log, database);
+  const open = openCells(keys, origin);
+  const telling = tellingOf(shelf.log, open);
+  return {
+    shelf,
+    open,
+    profiles: profilesOf((seed, message) => signEd25519(seed).sign(message) as Uint8Array),
+    async tellables(leaves, profile) {
+      const events = [...(await shelf.eventsAt(leaves)).values()];
+      const told = await tellables(profile, events, telling);
+      return new Map(told.flatMap((event) => (event ? [[event.leafIndex, event] as const] : [])));
+    },
   };
 }

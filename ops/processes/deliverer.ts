@@ -8,18 +8,14 @@ import { type EventLog, Unavailable } from "../../domain/log/event-log.ts";
 import type { Json } from "../../domain/log/canonical-json.ts";
 import { runDeliveries } from "../../webhooks/deliver.ts";
 import type { Command, DeliveryWorld } from "../../webhooks/delivery/world.ts";
-import { profiles as profilesOf } from "../../webhooks/receivers.ts";
-import { tellables } from "../../webhooks/tellable.ts";
 import type { Ambient } from "../ambient.ts";
 import type { Config } from "../config.ts";
-import { signEd25519 } from "../crypto.ts";
-import { openCells, tellingOf } from "../instance/telling.ts";
+import { tellersOf } from "../instance/telling.ts";
 import type { SubjectKeyStore } from "../keys/subject-keys.ts";
 import { openQueue } from "../queue/pg-boss.ts";
 import { reach } from "../sending/addresses.ts";
 import { openSender } from "../sending/send.ts";
 import { openDatabase } from "./database.ts";
-import { eventShelf } from "./event-shelf.ts";
 import { runFanOut } from "./fan-out.ts";
 
 export type DelivererRun = {
@@ -51,10 +47,7 @@ export async function runDeliverer(run: DelivererRun, signal: AbortSignal): Prom
     options: `${connection.options ?? ""} -c synchronous_commit=on`.trim(),
   });
   const sender = senderOf(config);
-  const shelf = eventShelf(run.log, database);
-  const open = openCells(keys, origin);
-  const telling = tellingOf(shelf.log, open);
-  const profiles = profilesOf((seed, message) => signEd25519(seed).sign(message) as Uint8Array);
+  const { shelf, profiles, open, tellables } = tellersOf({ log: run.log, database, keys, origin });
   const stopping = new AbortController();
   const stop = AbortSignal.any([signal, stopping.signal]);
   try {
@@ -66,6 +59,7 @@ export async function runDeliverer(run: DelivererRun, signal: AbortSignal): Prom
         queue,
         profiles,
         open,
+        tellables,
         logger,
         leaseMs,
         send: sender.send,
@@ -73,11 +67,6 @@ export async function runDeliverer(run: DelivererRun, signal: AbortSignal): Prom
         elapsed: () => performance.now(),
         publicOrigin: config.publicOrigin ?? `http://${config.host}:${config.port}`,
         attempted: run.attempted ?? (() => {}),
-        async tellables(leaves, profile) {
-          const events = [...(await shelf.eventsAt(leaves)).values()];
-          const told = await tellables(profile, events, telling);
-          return new Map(told.flatMap((event) => (event ? [[event.leafIndex, event] as const] : [])));
-        },
       };
       const parts = [
         runFanOut({ log: shelf.log, database, profiles, queue, open, wait: ambient.wait, logger }, stop),
