@@ -16,15 +16,10 @@ const settlesSeat = {
   ],
 };
 
-/** From work that starts to a verified contribution, and back to the task's seat. */
+/** From a report to its verification, and back to the seat of the task. */
 const tasks: Policy = {
   name: "tasks",
   on: {
-    WorkStarted: {
-      causes: ({ data: { taskId, memberId, contributionId } }) => [
-        { command: "OpenContribution", input: { taskId, memberId, contributionId }, subject: memberId },
-      ],
-    },
     CompletionReported: asksForVerifiers,
     VerifiersCalled: asksForVerifiers,
     VerificationRecorded: {

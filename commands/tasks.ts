@@ -1,5 +1,5 @@
 import { attesting, inviting } from "../domain/tasks/attestation.ts";
-import { beginning, reporting } from "../domain/tasks/contribution.ts";
+import { reporting, starting } from "../domain/tasks/contribution.ts";
 import { submitting, withdrawing } from "../domain/tasks/evidence.ts";
 import { storing, using } from "../domain/tasks/media.ts";
 import { assigning, seating } from "../domain/tasks/task.ts";
@@ -17,14 +17,14 @@ const work: readonly Exposed[] = [
     ClaimTask: { by: "member", summary: "Take a seat of a task; the first claim of a seat wins." },
     ReleaseTask: { by: "member", summary: "Give a seat back before work has started." },
     CancelTask: { by: "member", summary: "Call a task off; work that has started goes on to be verified." },
-    StartTask: { by: "member", summary: "Start work on a claimed seat; it becomes a contribution." },
   }),
   ...expose(context, seating, {
+    BeginWork: { by: "system", summary: "Note that work begins on a seat." },
     LapseClaim: { by: "system", summary: "End a claim without work in time." },
     SettleSeat: { by: "system", summary: "Note what became of a seat's contribution." },
   }),
-  ...expose(context, beginning, {
-    OpenContribution: { by: "system", summary: "Open the contribution of work that has started." },
+  ...expose(context, starting, {
+    StartTask: { by: "member", summary: "Start work on a claimed seat; it becomes a contribution." },
   }),
   ...expose(context, reporting, {
     ReportComplete: { by: "member", summary: "Report the work done, with the evidence that stands; verifiers are drawn by lot." },

@@ -138,7 +138,7 @@ export const contributionEvents = declareEvents({
   VerifiersDrawn: {
     version: 1,
     summary:
-      "Verifiers were drawn by lot (LOT-1) from the members who were eligible at a size of the log: the root of the tree of this size, the seed and the hash of the sorted list let anybody draw again. A verifier who is silent until the moment named gives way to the next alternate.",
+      "Verifiers were drawn by lot (LOT-1) from the members who were eligible at a size of the log; head is the root of the tree of this size. With seed = SHA-256(head, line feed, `verifiers of <contribution>, round <round>`) and the eligible ids in the order of SHA-256(seed, line feed, id), all in hex, anybody draws the same. A verifier who is silent until the moment named gives way to the next alternate.",
     fields: {
       contributionId: Uuid,
       round: Count,

@@ -2,7 +2,7 @@ import Type from "typebox";
 import { contributionEvents, type EvidenceKind, type Requirement, type Verdict } from "../../event-schemas/tasks.ts";
 import { asked, type Timestamp } from "../../event-schemas/values.ts";
 import { type Call, decider, reject, type Stream } from "../decider.ts";
-import { task, type Terms } from "./task.ts";
+import { hasLapsed, startingRules, task, type Terms } from "./task.ts";
 
 /** Whose work it is, for which task, and the task's terms as they stood when it began. */
 type Begun = { readonly taskId: string; readonly memberId: string; readonly creatorId: string; readonly terms: Terms };
@@ -79,6 +79,8 @@ const settled = (state: ContributionState, status: "clarifying" | "verified" | "
 export const takesEvidence = (state: ContributionState): state is Extract<ContributionState, { status: "open" | "clarifying" }> =>
   state.status === "open" || state.status === "clarifying";
 
+const evidenceMax = 100;
+
 /** A piece of evidence that stands: what casts doubt on it, and how many witnesses attested to it. */
 export type EvidenceFact = {
   readonly evidenceId: string;
@@ -108,22 +110,39 @@ export function scoreOf(evidence: readonly EvidenceFact[]): number {
 const strict = { additionalProperties: false } as const;
 const theContribution = ({ input }: Call<{ contributionId: string }>) => input.contributionId;
 
-/** Work that starts is a contribution of its own, with the task's terms as they stand: later changes of the task do not touch it. */
-export const beginning = decider({
+type Starting = Call<{ taskId: string; contributionId?: string }>;
+const started = ({ input, made }: Starting) => input.contributionId ?? made(0);
+
+/**
+ * Work that starts is a contribution of its own, with the task's terms as they stand: later changes of the task do not touch it. The seat is
+ * staked first, so of two starts on one seat the first wins; a crash between the two is healed by repeating.
+ */
+export const starting = decider({
   stream: contribution,
-  key: { OpenContribution: theContribution },
+  key: { StartTask: started },
   reads: { task: { stream: task, key: ({ input }: Call) => input.taskId } },
-  commands: { OpenContribution: Type.Object({ contributionId: asked.Uuid, taskId: asked.Uuid, memberId: asked.Uuid }, strict) },
+  claims: {
+    StartTask: (call) => [{ command: "BeginWork", input: { taskId: call.input.taskId, contributionId: started(call) }, subject: call.by }],
+  },
+  commands: { StartTask: Type.Object({ taskId: asked.Uuid, contributionId: Type.Optional(asked.Uuid) }, strict) },
+  creates: { StartTask: (call) => ({ contributionId: started(call) }) },
   rules: {
+    NO_SUCH_TASK: "There is no task of this id.",
     CONTRIBUTION_EXISTS: "There is a contribution of this id.",
-    WORK_NOT_STARTED: "Nobody has started work of this id on the task.",
+    ...startingRules,
   },
   decide: {
-    OpenContribution: ({ contributionId, taskId, memberId }, state, { reads: { task } }) => {
+    StartTask: ({ taskId }, state, call) => {
+      const { by, at } = call;
+      const { task } = call.reads;
       if (state.status !== "none") return reject("CONTRIBUTION_EXISTS");
-      const seat = task.status === "none" ? undefined : task.held.get(memberId);
-      if (task.status === "none" || seat?.status !== "working" || seat.contributionId !== contributionId) return reject("WORK_NOT_STARTED");
-      return [contributionEvents.ContributionOpened({ contributionId, taskId, memberId, creatorId: task.creatorId, ...task.terms })];
+      if (task.status === "none") return reject("NO_SUCH_TASK");
+      const seat = task.held.get(by);
+      if (!seat) return reject("NOT_CLAIMED");
+      const contributionId = started(call);
+      if (seat.status !== "claimed" && seat.contributionId !== contributionId) return reject("WORK_STARTED");
+      if (seat.status === "claimed" && hasLapsed(seat, at)) return reject("CLAIM_LAPSED", { startBy: seat.startBy });
+      return [contributionEvents.ContributionOpened({ contributionId, taskId, memberId: by, creatorId: task.creatorId, ...task.terms })];
     },
   },
 });
@@ -138,6 +157,7 @@ export const reporting = decider({
     NO_SUCH_CONTRIBUTION: "There is no contribution of this id.",
     NOT_YOUR_CONTRIBUTION: "Only whoever does the work reports it done.",
     ALREADY_REPORTED: "The work has been reported; it is reported again only when its verifiers ask for more.",
+    TOO_MUCH_EVIDENCE: `A report rests on at most ${evidenceMax} pieces of evidence.`,
     MISSING_EVIDENCE: "The task requires evidence that is missing: so many of each kind.",
   },
   decide: {
@@ -146,6 +166,7 @@ export const reporting = decider({
       if (by !== state.memberId) return reject("NOT_YOUR_CONTRIBUTION");
       if (!takesEvidence(state)) return reject("ALREADY_REPORTED");
       const evidence = facts as readonly EvidenceFact[];
+      if (evidence.length > evidenceMax) return reject("TOO_MUCH_EVIDENCE", { pieces: evidence.length, atMost: evidenceMax });
       const missing = missingOf(state.terms.required, evidence);
       if (missing) return reject("MISSING_EVIDENCE", missing);
       return [
@@ -155,7 +176,7 @@ export const reporting = decider({
           memberId: by,
           round: state.status === "open" ? 0 : state.round + 1,
           asOf,
-          evidence: evidence.map(({ evidenceId }) => evidenceId).slice(0, 100),
+          evidence: evidence.map(({ evidenceId }) => evidenceId),
           attestations: attestationsOf(evidence),
           score: scoreOf(evidence),
         }),

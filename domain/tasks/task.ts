@@ -87,6 +87,12 @@ const CreateTask = Type.Object(
 );
 type AskedTask = Static<typeof CreateTask>;
 
+/** What stands between a claim and its work. */
+export const startingRules = {
+  NOT_CLAIMED: "The member holds no seat of this task.",
+  WORK_STARTED: "Work on this seat has started: it ends by being reported and verified.",
+  CLAIM_LAPSED: "The claim has lapsed: no work had started in time.",
+};
 const rules = {
   TASK_EXISTS: "There is a task of this id.",
   NO_SUCH_TASK: "There is no task of this id.",
@@ -100,9 +106,8 @@ const rules = {
   NOT_OPEN: "The task is not open: it has not been published, is done, or was called off.",
   ALREADY_CLAIMED: "A member holds at most one seat of a task.",
   NO_SEAT_FREE: "All seats of the task are taken.",
-  NOT_CLAIMED: "The member holds no seat of this task.",
-  WORK_STARTED: "Work on this seat has started: it ends by being reported and verified.",
-  CLAIM_LAPSED: "The claim has lapsed: no work had started in time.",
+  NOT_CLAIMED: startingRules.NOT_CLAIMED,
+  WORK_STARTED: startingRules.WORK_STARTED,
 };
 type Rule = keyof typeof rules;
 const TextOfReason = text(1, 1_000);
@@ -116,7 +121,8 @@ function flawOf({ site, window, required = [] }: AskedTask): Rule | undefined {
 
 type Known = Exclude<TaskState, { status: "none" }>;
 const isOver = ({ terms }: Known, at: Timestamp) => terms.window !== undefined && at >= terms.window.until;
-const hasLapsed = (seat: Seat, at: Timestamp) => seat.status === "claimed" && at >= seat.startBy;
+/** Half-open: a claim has lapsed at its end, and no timer needs to run for that. */
+export const hasLapsed = (seat: Seat, at: Timestamp) => seat.status === "claimed" && at >= seat.startBy;
 
 export const assigning = decider({
   stream: task,
@@ -126,7 +132,6 @@ export const assigning = decider({
     ClaimTask: theTask,
     ReleaseTask: theTask,
     CancelTask: theTask,
-    StartTask: theTask,
   },
   reads: { roles: { stream: roles, key: () => "" } },
   commands: {
@@ -135,9 +140,8 @@ export const assigning = decider({
     ClaimTask: Named,
     ReleaseTask: Named,
     CancelTask: Type.Object({ taskId: asked.Uuid, reason: Type.Optional(asked.text(1, 1_000)) }, strict),
-    StartTask: Named,
   },
-  creates: { CreateTask: (call) => ({ taskId: created(call) }), StartTask: ({ made }) => ({ contributionId: made(0) }) },
+  creates: { CreateTask: (call) => ({ taskId: created(call) }) },
   rules,
   decide: {
     CreateTask: (input, state, call) => {
@@ -195,24 +199,16 @@ export const assigning = decider({
         taskEvents.TaskCancelled({ taskId, ...(reason !== undefined && { reason }) }),
       ];
     },
-
-    StartTask: ({ taskId }, state, { by, at, made }) => {
-      if (state.status === "none") return reject("NO_SUCH_TASK");
-      const seat = state.held.get(by);
-      if (!seat) return reject("NOT_CLAIMED");
-      if (seat.status !== "claimed") return reject("WORK_STARTED");
-      if (hasLapsed(seat, at)) return reject("CLAIM_LAPSED", { startBy: seat.startBy });
-      return [taskEvents.WorkStarted({ taskId, memberId: by, contributionId: made(0) })];
-    },
   },
 });
 
-/** What becomes of seats by themselves. */
+/** What becomes of seats without anybody's asking; and that work begins on one, which is staked by whoever starts. */
 export const seating = decider({
   stream: task,
-  key: { LapseClaim: theTask, SettleSeat: theTask },
+  key: { BeginWork: theTask, LapseClaim: theTask, SettleSeat: theTask },
   reads: {},
   commands: {
+    BeginWork: Type.Object({ taskId: asked.Uuid, contributionId: asked.Uuid }, strict),
     LapseClaim: Type.Object({ taskId: asked.Uuid, memberId: asked.Uuid }, strict),
     SettleSeat: Type.Object(
       { taskId: asked.Uuid, memberId: asked.Uuid, contributionId: asked.Uuid, outcome: Type.Enum(["verified", "rejected"]) },
@@ -220,11 +216,19 @@ export const seating = decider({
     ),
   },
   rules: {
-    NOT_CLAIMED: "The member has no claim of this task that could lapse.",
+    ...startingRules,
     CLAIM_STANDS: "The claim has not come to its end.",
     NOT_THIS_WORK: "No such work is under way on this task.",
   },
   decide: {
+    BeginWork: ({ taskId, contributionId }, state, { subject, at }) => {
+      const seat = state.status === "none" ? undefined : state.held.get(subject);
+      if (!seat) return reject("NOT_CLAIMED");
+      if (seat.status !== "claimed") return reject("WORK_STARTED");
+      if (hasLapsed(seat, at)) return reject("CLAIM_LAPSED", { startBy: seat.startBy });
+      return [taskEvents.WorkStarted({ taskId, memberId: subject, contributionId })];
+    },
+
     LapseClaim: ({ taskId, memberId }, state, { at }) => {
       const seat = state.status === "none" ? undefined : state.held.get(memberId);
       if (seat?.status !== "claimed") return reject("NOT_CLAIMED");

@@ -1,12 +1,12 @@
 import type { EventType } from "../../event-schemas/catalogue.ts";
 
-type Data = Readonly<Record<string, any>>;
+type Fields = Readonly<Record<string, any>>;
 /** `about` tells the timers of one stream apart. */
 type Timer = { readonly due: string; readonly command: string; readonly input: Record<string, unknown>; readonly about?: string };
 
-const replaced = ({ contributionId, replyBy }: Data): Timer => ({ due: replyBy, command: "ReplaceVerifiers", input: { contributionId } });
+const replaced = ({ contributionId, replyBy }: Fields): Timer => ({ due: replyBy, command: "ReplaceVerifiers", input: { contributionId } });
 
-const timers: { readonly [N in EventType]?: (data: Data) => Timer } = {
+const timers: { readonly [N in EventType]?: (data: Fields) => Timer } = {
   TaskClaimed: ({ taskId, memberId, startBy }) => ({ due: startBy, command: "LapseClaim", input: { taskId, memberId }, about: memberId }),
   VerifiersLacking: ({ contributionId, againAt }) => ({ due: againAt, command: "CallVerifiers", input: { contributionId } }),
   VerifiersDrawn: replaced,
@@ -14,4 +14,4 @@ const timers: { readonly [N in EventType]?: (data: Data) => Timer } = {
 };
 
 /** What falls due because of an event of tasks and their verification, and the command that the machine sends then. */
-export const workTimers = (type: EventType, data: Data): Timer | undefined => timers[type]?.(data);
+export const workTimers = (type: EventType, data: Fields): Timer | undefined => timers[type]?.(data);

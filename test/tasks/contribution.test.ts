@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { NewEvent } from "../../event-schemas/declare.ts";
 import { contributionEvents } from "../../event-schemas/tasks.ts";
-import { beginning, type EvidenceFact, missingOf, reporting, scoreOf } from "../../domain/tasks/contribution.ts";
-import { callOf, scenariosOf, type Stands } from "../support/scenario.ts";
+import { type EvidenceFact, missingOf, reporting, scoreOf, starting } from "../../domain/tasks/contribution.ts";
+import { callOf, made, scenariosOf, type Stands } from "../support/scenario.ts";
 import {
   ana,
   ben,
@@ -15,8 +15,10 @@ import {
   opened,
   published,
   reported,
+  startBy,
   started,
   taskId,
+  terms,
 } from "./work.ts";
 
 const piece = (n: number, kind: EvidenceFact["kind"], more: Partial<EvidenceFact> = {}): EvidenceFact => ({
@@ -27,23 +29,52 @@ const piece = (n: number, kind: EvidenceFact["kind"], more: Partial<EvidenceFact
   ...more,
 });
 
-describe("beginning a contribution", () => {
-  const scenario = scenariosOf(beginning, { by: "system:tasks" });
-  const when = ["OpenContribution", { contributionId, taskId, memberId: ben }] as const;
-  const working = [created({ body: "White.", seats: 3 }), published, claimed(), started()];
-  scenario("takes the task's terms as they stand, and not its seats", {
-    given: { task: working },
+describe("starting work", () => {
+  const scenario = scenariosOf(starting, { by: ben });
+  const when = ["StartTask", { taskId }] as const;
+  const claim = [created({ body: "White.", seats: 3 }), published, claimed()];
+  const begun = contributionEvents.ContributionOpened({
+    contributionId: made(0),
+    taskId,
+    memberId: ben,
+    creatorId: ana,
+    ...terms,
+    body: "White.",
+  });
+  scenario("opens a contribution with the task's terms as they stand, and without its seats", {
+    given: { task: claim },
     when,
+    then: [begun],
+  });
+  scenario("is decided the same when the seat has been staked", {
+    given: { task: [...claim, started(ben, made(0))] },
+    when,
+    then: [begun],
+  });
+  scenario("takes an id as given", {
+    given: { task: claim },
+    when: ["StartTask", { taskId, contributionId }],
     then: [opened({ body: "White." })],
   });
-  scenario("happens once", { given: { task: working, contribution: [opened()] }, when, then: "CONTRIBUTION_EXISTS" });
-  scenario("needs work that has started", { given: { task: [created(), published, claimed()] }, when, then: "WORK_NOT_STARTED" });
-  scenario("needs this very work", {
-    given: { task: working },
-    when: ["OpenContribution", { contributionId: id(301), taskId, memberId: ben }],
-    then: "WORK_NOT_STARTED",
+  scenario("needs a task", { when, then: "NO_SUCH_TASK" });
+  scenario("needs a claim", { given: { task: [created(), published, claimed(ana)] }, when, then: "NOT_CLAIMED" });
+  scenario("happens once on a seat", { given: { task: [...claim, started()] }, when, then: "WORK_STARTED" });
+  scenario("happens once under an id", {
+    given: { task: claim, contribution: [opened()] },
+    when: ["StartTask", { taskId, contributionId }],
+    then: "CONTRIBUTION_EXISTS",
   });
-  scenario("needs a task", { when, then: "WORK_NOT_STARTED" });
+  scenario("is late when the claim has lapsed", {
+    given: { task: claim },
+    when: ["StartTask", { taskId }, { by: ben, at: startBy }],
+    then: { rejected: "CLAIM_LAPSED", figures: { startBy } },
+  });
+  it("stakes the seat first", () => {
+    const call = callOf({ taskId }, ben);
+    expect(starting.claims!.StartTask!(call)).toEqual([{ command: "BeginWork", input: { taskId, contributionId: made(0) }, subject: ben }]);
+    expect(starting.creates!.StartTask!(call)).toEqual({ contributionId: made(0) });
+    expect(starting.key.StartTask(callOf({ taskId, contributionId }, ben))).toBe(contributionId);
+  });
 });
 
 describe("reporting work done", () => {
@@ -76,6 +107,11 @@ describe("reporting work done", () => {
     given: { contribution: [opened({ required: [...required, { kind: "gpsTrack", count: 1 }] })] },
     when: ["ReportComplete", { contributionId }, { by: ben, facts: evidence.slice(1) }],
     then: { rejected: "MISSING_EVIDENCE", figures: { photo: 1, gpsTrack: 1 } },
+  });
+  scenario("rests on at most a hundred pieces", {
+    given: { contribution: [opened()] },
+    when: ["ReportComplete", { contributionId }, { by: ben, facts: Array.from({ length: 101 }, (_, n) => piece(n, "photo")) }],
+    then: { rejected: "TOO_MUCH_EVIDENCE", figures: { pieces: 101, atMost: 100 } },
   });
   scenario("is for whoever did the work", {
     given: { contribution: [opened()] },

@@ -39,9 +39,6 @@ const caused = (event: NewEvent) =>
   });
 
 describe("what follows by policy", () => {
-  it("is a contribution from work that starts", () => {
-    expect(caused(started())).toEqual([["tasks", "OpenContribution", { taskId, memberId: ben, contributionId }]]);
-  });
   it("is a draw from a report, and from a call, each with its own question", () => {
     const draw = [["tasks", "DrawVerifiers", { contributionId, question: entry.id }]];
     expect(caused(reported().event)).toEqual(draw);
@@ -59,7 +56,7 @@ describe("what follows by policy", () => {
     expect(caused(contributionEvents.ContributionRejected({ ...judged, approvals: 1, rejections: 2 }))).toEqual(settle("rejected"));
   });
   it("is nothing else", () => {
-    for (const event of [created(), published, claimed(), drawn()]) expect(caused(event)).toEqual([]);
+    for (const event of [created(), published, claimed(), started(), drawn()]) expect(caused(event)).toEqual([]);
   });
 });
 

@@ -85,7 +85,6 @@ describe("creating a task", () => {
   it("names the ids that it makes", () => {
     expect(assigning.creates!.CreateTask!(callOf({ title: "A task" }, ana))).toEqual({ taskId: made(0) });
     expect(assigning.creates!.CreateTask!(callOf({ taskId, title: "A task" }, ana))).toEqual({ taskId });
-    expect(assigning.creates!.StartTask!(callOf({ taskId }, ben))).toEqual({ contributionId: made(0) });
   });
   it("refuses at the door what has not the shape of a task", () => {
     const { faults } = tasksCommands.find(({ name }) => name === "CreateTask")!;
@@ -177,29 +176,6 @@ describe("releasing a seat", () => {
   scenario("needs a task", { when, then: "NO_SUCH_TASK" });
 });
 
-describe("starting work", () => {
-  const scenario = scenariosOf(assigning, { by: ben });
-  const when = ["StartTask", { taskId }] as const;
-  scenario("opens a contribution of a made id", {
-    given: { task: [created(), published, claimed()] },
-    when,
-    then: [started(ben, made(0))],
-  });
-  scenario("needs a claim", { given: { task: [created(), published] }, when, then: "NOT_CLAIMED" });
-  scenario("happens once", { given: { task: [created(), published, claimed(), started()] }, when, then: "WORK_STARTED" });
-  scenario("is in time just before the claim lapses", {
-    given: { task: [created(), published, claimed()] },
-    when: ["StartTask", { taskId }, { by: ben, at: aMomentBefore }],
-    then: [started(ben, made(0))],
-  });
-  scenario("is late when the claim has lapsed, recorded or not", {
-    given: { task: [created(), published, claimed()] },
-    when: ["StartTask", { taskId }, { by: ben, at: startBy }],
-    then: { rejected: "CLAIM_LAPSED", figures: { startBy } },
-  });
-  scenario("needs a task", { when, then: "NO_SUCH_TASK" });
-});
-
 describe("calling a task off", () => {
   const scenario = scenariosOf(assigning, { by: ana });
   const when = ["CancelTask", { taskId, reason: "It rains." }] as const;
@@ -249,6 +225,17 @@ describe("seats by themselves", () => {
     then: "NOT_CLAIMED",
   });
   scenario("do not fall free twice", { given: { task: [created(), published] }, when: lapse, then: "NOT_CLAIMED" });
+
+  const begin = (at = aMomentBefore) => ["BeginWork", { taskId, contributionId }, { by: ben, at }] as const;
+  const claimOnly = [created(), published, claimed()];
+  scenario("begin their work", { given: { task: claimOnly }, when: begin(), then: [started()] });
+  scenario("begin no work once the claim has lapsed, recorded or not", {
+    given: { task: claimOnly },
+    when: begin(startBy),
+    then: { rejected: "CLAIM_LAPSED", figures: { startBy } },
+  });
+  scenario("begin their work once", { given: { task: [...claimOnly, started(ben, id(301))] }, when: begin(), then: "WORK_STARTED" });
+  scenario("begin no work of somebody who holds none", { given: { task: [created(), published] }, when: begin(), then: "NOT_CLAIMED" });
 
   const settle = (outcome: "verified" | "rejected", memberId = ben, of = contributionId) =>
     ["SettleSeat", { taskId, memberId, contributionId: of, outcome }] as const;
