@@ -34,6 +34,7 @@ export async function serveStandIn(args: readonly string[]): Promise<number> {
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => {});
   await asked;
   await standIn.close();
-  say(`\n  ${standIn.taken.size} events taken in, ${standIn.conflicts.length} ids under which other bytes came`);
+  const { taken, conflicts, orphans } = standIn;
+  say(`\n  ${taken.size} events taken in; ${conflicts.length} ids under which other bytes came, ${orphans.length} out of order`);
   return standIn.conflicts.length === 0 ? exits.done : exits.failed;
 }

@@ -44,6 +44,8 @@ export type StandIn = {
   readonly came: readonly Came[];
   /** Ids under which other bytes came than the first time. There is never to be one. */
   readonly conflicts: readonly string[];
+  /** Evidence that came before the contribution that it is of. The contract says nothing of order, and an engine has no use for it. */
+  readonly orphans: readonly string[];
   misbehave(...wishes: readonly Misbehaviour[]): void;
   /** Which secrets are taken from now on, the newest first. */
   trust(...secrets: readonly string[]): void;
@@ -96,6 +98,8 @@ class Engine {
   readonly taken = new Map<string, Taken>();
   readonly came: Came[] = [];
   readonly conflicts: string[] = [];
+  readonly orphans: string[] = [];
+  readonly #contributions = new Set<string>();
   readonly #options: StandInOptions;
   readonly #now: () => number;
   #secrets: readonly string[];
@@ -205,6 +209,9 @@ class Engine {
   }
 
   #keep(taken: Taken, requestId: string): void {
+    const { contribution_id: of, metadata } = taken.event.subject;
+    if (metadata?.contribution_id !== undefined) this.#contributions.add(metadata.contribution_id);
+    if (of !== undefined && !this.#contributions.has(of)) this.orphans.push(taken.eventId);
     this.taken.set(taken.eventId, taken);
     this.#requestIds.set(requestId, taken.eventId);
     if (this.taken.size <= takenMax) return;

@@ -77,6 +77,17 @@ describe("the stand-in takes", () => {
     },
   );
 
+  it("evidence of a contribution that it has not heard of, and remembers that it came too early", async () => {
+    const standIn = await open();
+    for (const event of [photo, contribution, gps].map((event, n) => ({
+      ...event,
+      event_id: `evt_000000000000000${n}`,
+      request_id: `r${n}`,
+    })))
+      expect((await send(standIn, event)).status).toBe(200);
+    expect(standIn.orphans).toEqual(["evt_0000000000000000"]);
+  });
+
   it("what the contract allows besides: other times, short hashes, more fields, no skill", async () => {
     const allowed = [
       changed(photo, "proof.timestamp", "2026-11-20T14:59:59.9+07:00"),
