@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 
 /** The price of a new command is three files. They are changed here in a copy of the program, and the compiler and the API are asked what they make of it. */
 const root = resolve(import.meta.dirname, "..");
-const copied = ["event-schemas", "domain", "commands", "projections", "read-api", "ops", "tsconfig.json", "package.json"];
+const copied = ["event-schemas", "domain", "commands", "projections", "read-api", "webhooks", "ops", "tsconfig.json", "package.json"];
 let copy: string;
 
 beforeAll(() => {

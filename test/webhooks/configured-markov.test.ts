@@ -9,6 +9,7 @@ import { keepMarkov, markovId } from "../../ops/instance/markov.ts";
 import { openCells } from "../../ops/instance/telling.ts";
 import { standingOf, stateOf } from "../../ops/instance/streams.ts";
 import { desk, type Desk, keysInMemory } from "../support/desk.ts";
+import { openingWith } from "./owed-rig.ts";
 
 const origin = "test.example/log";
 const secrets = ["0f", "1e", "2d"].map((text) => text.repeat(32)) as [string, string, string];
@@ -24,10 +25,6 @@ function rig() {
     desks.push(opened);
     return opened;
   };
-  const openingMany = async (ids: readonly string[]) => {
-    const found = await Promise.all(ids.map(async (id) => [id, await keys.opening(id)] as const));
-    return new Map(found.filter((pair): pair is [string, Uint8Array] => pair[1] !== undefined));
-  };
   const note = (_: object, message: string) => void said.push(message);
   return {
     log,
@@ -41,7 +38,7 @@ function rig() {
           log,
           origin,
           handler: at.handler,
-          open: openCells({ openingMany }, origin),
+          open: openCells({ openingMany: openingWith(keys) }, origin),
           wait: async () => {},
           logger: { info: () => {}, warn: note },
         },

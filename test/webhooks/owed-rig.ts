@@ -93,26 +93,10 @@ export async function owedRig(): Promise<OwedRig> {
   const database = openDatabase({ ...config, max: 6 });
   const log = openMemory();
   const keys = keysInMemory();
-  const ends = new Map<string, ChainEnd>();
-  let size = 0;
-
-  const write: OwedRig["write"] = async (stream, ...events) => {
-    const cmd = commandId(commandNamespace(origin), "system:test", randomBytes(12).toString("hex"));
-    const decided = { asked: { cmd, by: "system:test", name: "test", inputHash: "A".repeat(43) }, at: "2030-01-01T12:00:00.000Z", events };
-    const end = ends.get(stream) ?? { revision: -1, hash: undefined };
-    const subjects = events.flatMap(({ data }) => Object.values(data).filter((value) => typeof value === "string"));
-    const entries = writeEntries({ origin, cipher, random: randomBytes }, stream, end, [decided], await keys.sealing(subjects));
-    await log.append(stream, end.revision, entries);
-    ends.set(stream, { revision: entries.at(-1)!.entry.rev, hash: entries.at(-1)!.hash });
-    return (size += entries.length);
-  };
+  const { write, sizeOf } = writing(log, keys);
   const ofWebhook: OwedRig["ofWebhook"] = (n, event) => write(`webhook-${hook(n)}`, event);
-  const openingMany = async (ids: readonly string[]) => {
-    const found = await Promise.all(ids.map(async (id) => [id, await keys.opening(id)] as const));
-    return new Map(found.filter((pair): pair is [string, Uint8Array] => pair[1] !== undefined));
-  };
   const world: FanOutWorld = {
-    ...tellingOf(log, openCells({ openingMany }, origin)),
+    ...tellingOf(log, openCells({ openingMany: openingWith(keys) }, origin)),
     log,
     database,
     profiles: { standard: plain, markov: plain },
@@ -126,7 +110,7 @@ export async function owedRig(): Promise<OwedRig> {
     const [at] = await database.query<{ size: number; spans: number }>(
       "select size, (select count(*) from webhook.span where not done)::int as spans from webhook.checkpoint",
     );
-    return at?.size === size && at.spans === 0;
+    return at?.size === sizeOf() && at.spans === 0;
   };
   return {
     log,
@@ -165,6 +149,28 @@ export async function owedRig(): Promise<OwedRig> {
     },
   };
 }
+
+/** Appends what happened, without any command. */
+function writing(log: EventLog, keys: OwedRig["keys"]) {
+  const ends = new Map<string, ChainEnd>();
+  let size = 0;
+  const write: OwedRig["write"] = async (stream, ...events) => {
+    const cmd = commandId(commandNamespace(origin), "system:test", randomBytes(12).toString("hex"));
+    const decided = { asked: { cmd, by: "system:test", name: "test", inputHash: "A".repeat(43) }, at: "2030-01-01T12:00:00.000Z", events };
+    const end = ends.get(stream) ?? { revision: -1, hash: undefined };
+    const subjects = events.flatMap(({ data }) => Object.values(data).filter((value) => typeof value === "string"));
+    const entries = writeEntries({ origin, cipher, random: randomBytes }, stream, end, [decided], await keys.sealing(subjects));
+    await log.append(stream, end.revision, entries);
+    ends.set(stream, { revision: entries.at(-1)!.entry.rev, hash: entries.at(-1)!.hash });
+    return (size += entries.length);
+  };
+  return { write, sizeOf: () => size };
+}
+
+export const openingWith = (keys: Pick<OwedRig["keys"], "opening">) => async (ids: readonly string[]) => {
+  const found = await Promise.all(ids.map(async (id) => [id, await keys.opening(id)] as const));
+  return new Map(found.filter((pair): pair is [string, Uint8Array] => pair[1] !== undefined));
+};
 
 export const registered = (n: number, more: Partial<Parameters<typeof webhookEvents.WebhookRegistered>[0]> = {}) =>
   webhookEvents.WebhookRegistered({
