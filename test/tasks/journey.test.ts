@@ -18,6 +18,7 @@ const hexOf = (text: string) => hex(sha256(text));
 /** The members who come after the founder. */
 const member = (n: number) => id(n + 1);
 const members = Array.from({ length: 7 }, (_, n) => member(n + 1));
+const newcomers = [member(20), member(21)];
 const [ben, cem, dora] = members as [string, string, string];
 
 /** LOT-1 and COI-1 once more, by somebody who has nothing but the entries. */
@@ -121,7 +122,7 @@ describe("a task", () => {
     await walk.step(walk.ana, "publish-task", { taskId });
     await walk.step(ben, "claim-task", { taskId });
     expect(await walk.refused(cem, "claim-task", { taskId })).toBe("NO_SEAT_FREE");
-    const { contributionId } = (await walk.step(ben, "start-task", { taskId }, { type: "ContributionOpened", times: 2 })).body;
+    const { contributionId } = (await walk.step(ben, "start-task", { taskId })).body;
     expect(await walk.refused(cem, "report-complete", { contributionId })).toBe("NOT_YOUR_CONTRIBUTION");
     // Whoever vouches for ben, and whom ben vouches for, judges none of ben's work.
     await walk.step(cem, "give-vouch", { vouchee: ben, skill: "painting" });
@@ -171,6 +172,50 @@ describe("a task", () => {
     expect((await ask(about)).contribution.verifiers[0]).toEqual({ memberId: bench[0], verdict: "approve", note: null });
   });
 
+  it("that requires evidence is reported with it, and its witnesses judge nothing", async () => {
+    const draws = (await walk.until("VerifiersDrawn")).length;
+    const required = [
+      { kind: "gpsTrack", count: 1 },
+      { kind: "attestation", count: 2 },
+    ];
+    const { taskId } = (await walk.step(walk.ana, "create-task", { title: "Walk the border", required })).body;
+    await walk.step(walk.ana, "publish-task", { taskId });
+    await walk.step(ben, "claim-task", { taskId });
+    const token = await instance.identity.issue(ben);
+    // Two starts at once, and evidence right behind the one that wins.
+    const starts = await Promise.all(
+      ["one", "two"].map((which) => instance.post("start-task", { taskId }, { token, key: `start-number-${which}-of-the-walk` })),
+    );
+    expect(starts.map(({ status }) => status).toSorted()).toEqual([201, 409]);
+    const { contributionId } = starts.find(({ status }) => status === 201)!.body;
+    const at = (seconds: number) => new Date(Date.parse(clock.now) - 1_000 * (60 - seconds)).toISOString();
+    const track = [0, 1, 2].map((n) => ({ lat: `-6.20${n}`, lon: "106.8", at: at(20 * n) }));
+    const evidence = await walk.step(ben, "submit-evidence", { contributionId, kind: "gpsTrack", claimedAt: at(0), track });
+    const short = await instance.post("report-complete", { contributionId }, { token, key: "report-too-soon-of-the-walk" });
+    expect(short).toMatchObject({ status: 409, body: { code: "MISSING_EVIDENCE", figures: { attestation: 2 } } });
+    const { evidenceId } = evidence.body;
+    const witnesses = members.slice(3, 5);
+    for (const witness of witnesses) await walk.step(witness, "attest-evidence", { evidenceId, statement: "I walked along." });
+    await walk.step(ben, "report-complete", { contributionId });
+    const [report] = (await walk.until("CompletionReported", 0)).slice(-1);
+    expect(report!.data).toMatchObject({ contributionId, round: 0, evidence: [evidenceId], attestations: 2 });
+    const lacking = (await walk.until("VerifiersLacking", 2)).at(-1)!;
+    // Of eight members, ben and ana, one voucher, one vouchee and two witnesses are out.
+    expect(lacking.data).toMatchObject({ contributionId, eligible: 2, needed: 3 });
+    for (const memberId of newcomers) await walk.step(walk.ana, "admit-member", { memberId });
+    walk.pass(day);
+    const drawn = await walk.until("VerifiersDrawn", draws + 1);
+    const again = drawnFromLog(await wholeLog(instance.log), drawn.at(-1)!.data["asOf"] as number, contributionId, 1);
+    expect(drawn.at(-1)!.data).toMatchObject({ ...again, eligible: 4 });
+    const bench = benchOf(drawn);
+    for (const witness of witnesses) expect(bench).not.toContain(witness);
+    await walk.step(bench[0], "record-verification", { contributionId, verdict: "approve" });
+    await walk.step(bench[1], "record-verification", { contributionId, verdict: "approve" }, { type: "SeatSettled", times: 3 });
+    expect(await ask(`{ contribution(id: "${contributionId}") { state evidenceIds attestations lots { eligible } } }`)).toEqual({
+      contribution: { state: "verified", evidenceIds: [evidenceId], attestations: 2, lots: [{ eligible: 2 }, { eligible: 4 }] },
+    });
+  });
+
   it("whose verifiers ask for more is reported again, and put to a lot of its own", async () => {
     const draws = (await walk.until("VerifiersDrawn")).length;
     const { taskId, contributionId } = await reported("Mend the roof");
@@ -182,7 +227,7 @@ describe("a task", () => {
     expect(drawn.at(-1)!.data).toMatchObject({ round: 1 });
     const second = benchOf(drawn);
     await walk.step(second[0], "record-verification", { contributionId, verdict: "reject" });
-    await walk.step(second[1], "record-verification", { contributionId, verdict: "reject" }, { type: "SeatSettled", times: 3 });
+    await walk.step(second[1], "record-verification", { contributionId, verdict: "reject" }, { type: "SeatSettled", times: 4 });
     expect(await ask(`{ task(id: "${taskId}") { state seatsFree holders { memberId } } }`)).toEqual({
       task: { state: "open", seatsFree: 1, holders: [] },
     });
@@ -241,9 +286,7 @@ describe("what is left", () => {
   });
 
   it("waits for nothing but what is still to come", async () => {
-    const timers = await instance.database.query("select command from read.timer order by command");
-    expect(timers).toEqual(expect.arrayContaining([{ command: "LapseClaim" }]));
-    expect(timers).not.toContainEqual({ command: "ReplaceVerifiers" });
-    expect(timers).not.toContainEqual({ command: "CallVerifiers" });
+    const timers = await instance.database.query<{ command: string }>("select command from read.timer order by command");
+    expect(timers.map(({ command }) => command)).toEqual(["LapseClaim", "LapseVouch", "LapseVouch"]);
   });
 });
