@@ -1,6 +1,6 @@
 /** Followers that are behind together: each sees every entry once and in order, and nearly every page is read once. */
 import { describe, expect, it } from "vitest";
-import type { EventLog, Placed } from "../../domain/log/event-log.ts";
+import type { EventLog, Place, Placed } from "../../domain/log/event-log.ts";
 import { bell } from "../../ops/event-log/bell.ts";
 import { positionOf } from "../../ops/event-log/leaf-position.ts";
 import { readTogether } from "../../ops/processes/together.ts";
@@ -23,7 +23,7 @@ class Numbers {
     this.#grown.ring();
   }
 
-  readonly follow: EventLog["follow"] = async function* (this: Numbers, after, signal) {
+  readonly follow: EventLog["follow"] = async function* (this: Numbers, after: Place | undefined, signal: AbortSignal) {
     for (let next = after?.size ?? 0; !signal.aborted;) {
       if (next === this.#size) await this.#grown.heard(signal);
       if (next === this.#size) continue;
