@@ -7,16 +7,17 @@ import type { Database } from "../projections/database.ts";
 import type { DeliveryWorld } from "./delivery/world.ts";
 import {
   attemptsOf,
-  type DeliveryRow,
   deliveries,
   deliveriesAfter,
   deliveryAt,
   keysInForce,
+  type PromisedRow,
   type SecretAge,
   webhooks,
   type WebhookRow,
 } from "./ledger.ts";
 import type { Profile, Settings } from "./profile.ts";
+import { asPromised, otherwise } from "./promised.ts";
 
 export type WebhookRoutes = Pick<DeliveryWorld, "tellables" | "open" | "profiles"> & {
   readonly database: Database;
@@ -127,15 +128,18 @@ function ageOf({ state, activeAt }: SecretAge, now: number): { ageDays?: number;
 async function told(
   { tellables, profiles }: WebhookRoutes,
   { webhookId, profile: name, settings }: WebhookRow,
-  rows: readonly DeliveryRow[],
+  rows: readonly PromisedRow[],
 ) {
   const profile: Profile | undefined = profiles[name];
   const events = profile ? await tellables([...new Set(rows.map(({ leafIndex }) => leafIndex))], profile) : new Map();
   const wanted: Settings = { webhookId, ...(JSON.parse(settings) as Omit<Settings, "webhookId">) };
   const decoder = new TextDecoder();
-  return rows.map(({ seq, generation, id, eventId, eventType, leafIndex, state, attempts }) => {
+  return rows.map(({ seq, generation, id, eventId, eventType, leafIndex, state, attempts, bodyHash }) => {
     const event = events.get(leafIndex);
-    const rendering = event && profile?.render(event, wanted);
+    const body =
+      profile && event && state !== "erased"
+        ? (asPromised(profile.render(event, wanted), bodyHash) ?? asPromised(profile.render(event, otherwise(wanted)), bodyHash))
+        : undefined;
     return {
       seq,
       generation,
@@ -144,7 +148,7 @@ async function told(
       attempts,
       event: { id: eventId, type: eventType, leafIndex },
       receipt: `/log/proofs/${eventId}`,
-      body: state !== "erased" && rendering?.kind === "rendered" ? decoder.decode(rendering.body) : null,
+      body: body ? decoder.decode(body) : null,
     };
   });
 }
@@ -182,6 +186,7 @@ const noStore = (reply: FastifyReply) => reply.header("cache-control", "no-store
 
 function refuse(reply: FastifyReply, { code, status, title, detail, retryAfterSeconds }: Problem): FastifyReply {
   if (retryAfterSeconds !== undefined) reply.header("retry-after", String(retryAfterSeconds));
+  if (status === 401) reply.header("www-authenticate", 'Bearer realm="minutebook"');
   return reply
     .code(status)
     .type("application/problem+json")

@@ -79,13 +79,14 @@ export const deliveries = (query: Query, webhookId: string, { state, before, lim
     [webhookId, state ?? null, before ?? null, limit],
   );
 
+export type PromisedRow = DeliveryRow & { readonly bodyHash: Uint8Array | null };
+
 /** In the order of the sequence: what a receiver compares with its own. */
-export const deliveriesAfter = (query: Query, webhookId: string, after: number, limit: number): Promise<readonly DeliveryRow[]> =>
-  query<DeliveryRow>(`select ${delivery} from webhook.delivery where webhook_id = $1 and seq > $2 order by seq limit $3`, [
-    webhookId,
-    after,
-    limit,
-  ]);
+export const deliveriesAfter = (query: Query, webhookId: string, after: number, limit: number): Promise<readonly PromisedRow[]> =>
+  query<PromisedRow>(
+    `select ${delivery}, body_hash as "bodyHash" from webhook.delivery where webhook_id = $1 and seq > $2 order by seq limit $3`,
+    [webhookId, after, limit],
+  );
 
 export const deliveryAt = async (query: Query, webhookId: string, seq: number): Promise<DeliveryRow | undefined> =>
   (await query<DeliveryRow>(`select ${delivery} from webhook.delivery where webhook_id = $1 and seq = $2`, [webhookId, seq]))[0];

@@ -1,6 +1,6 @@
 /** One delivery, from what the log says to what the receiver answered. */
-import { equalBytes, sha256 } from "../../domain/log/hash.ts";
 import type { Answered, Fault, Rendering, SigningSecret } from "../profile.ts";
+import { asPromised, otherwise } from "../promised.ts";
 import type { Due } from "./claim.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { receiptsOf } from "./proof-header.ts";
@@ -24,19 +24,13 @@ export async function ready(world: DeliveryWorld, { profile, settings }: Endpoin
     const event = events.get(row.leaf_index);
     if (!event) throw new RendererDrift(`the log shows no event ${row.event_id} at leaf ${row.leaf_index}`);
     const rendering = profile.render(event, settings);
-    const body =
-      asPromised(rendering, row) ?? asPromised(profile.render(event, { ...settings, payload: otherPayload[settings.payload] }), row);
+    const body = asPromised(rendering, row.body_hash) ?? asPromised(profile.render(event, otherwise(settings)), row.body_hash);
     if (body) return { row, body, receipt: receipts[n]! };
     // What was told before the key was destroyed cannot be told again; its number stays taken.
     if (event.erased.length > 0 || rendering.kind === "erased") return { row, body: undefined, receipt: "" };
     throw new RendererDrift(`event ${row.event_id} is rendered ${whatInstead(rendering)}, not as it was when it was told first`);
   });
 }
-
-/** What was owed under the settings of its time is told so, whatever they are by now. */
-const otherPayload = { full: "thin", thin: "full" } as const;
-const asPromised = (rendering: Rendering, { body_hash: promised }: Due) =>
-  rendering.kind === "rendered" && promised && equalBytes(sha256(rendering.body), promised) ? rendering.body : undefined;
 
 const whatInstead = (rendering: Rendering) => (rendering.kind === "unfit" ? `as ${rendering.fault}` : "to other bytes");
 
