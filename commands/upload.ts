@@ -7,6 +7,13 @@ import type { Exposed } from "./expose.ts";
 import type { CommandHandler } from "./handle.ts";
 import { sendProblem } from "./http.ts";
 
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** How long its body may take, in ms. */
+    bodyMs?: number;
+  }
+}
+
 /** A body as it comes in. */
 export type Incoming = AsyncIterable<Uint8Array> & { destroy(why: Error): unknown };
 
@@ -33,6 +40,8 @@ const uploadsMax = 16;
 const perHourMax = 60;
 const hourMs = 3_600_000;
 const silenceMs = 30_000;
+/** Enough for the largest file at a million bits a second. */
+const uploadMs = 900_000;
 const hexHash = /^[0-9a-f]{64}$/;
 
 const isRefusal = (outcome: Stored | Refusal): outcome is Refusal => "code" in outcome;
@@ -42,7 +51,7 @@ export function uploadRoutes(app: FastifyInstance, deps: UploadRoutes): void {
   app.addContentTypeParser("*", (_, payload, done) => done(null, payload));
   const lately = new Map<string, number[]>();
   let underWay = 0;
-  app.post("/evidence", { bodyLimit: deps.bytesMax, schema: describe }, async (request, reply) => {
+  app.post("/evidence", { bodyLimit: deps.bytesMax, schema: describe, config: { bodyMs: uploadMs } }, async (request, reply) => {
     const refuse = (why: Problem) => {
       // Nobody reads what is left of the body: without this the sender would go on sending it.
       if (!request.raw.complete) reply.header("connection", "close");
@@ -61,6 +70,10 @@ export function uploadRoutes(app: FastifyInstance, deps: UploadRoutes): void {
     underWay++;
     try {
       return await take(deps, caller.id, request, claimed, reply, refuse);
+    } catch (error) {
+      // Nobody is there any more to be told.
+      if (!request.raw.complete && request.raw.destroyed) return refuse(problem("MALFORMED_BODY", "The body broke off"));
+      throw error;
     } finally {
       underWay--;
     }

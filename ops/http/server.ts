@@ -15,7 +15,9 @@ import { problem } from "../../domain/problem.ts";
 
 const methods: HTTPMethods[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const headerBytesMax = 16 * 1024;
-const requestMs = 30_000;
+const headersMs = 30_000;
+/** How long a body may take, where its route names no other time. */
+const bodyMs = 30_000;
 
 /** What a page may load: its own origin and nothing else, so that a page that leaks to a CDN breaks here and not in the field. */
 const contentSecurityPolicy = [
@@ -46,8 +48,9 @@ export async function httpServer(
     childLoggerFactory: (parent) => parent,
     // Streams of live updates never end by themselves.
     forceCloseConnections: true,
-    requestTimeout: requestMs,
-    http: { maxHeaderSize: headerBytesMax },
+    // Why not Node's own limit: it is one for all, and a large file over a slow line takes longer than a command may.
+    requestTimeout: 0,
+    http: { maxHeaderSize: headerBytesMax, headersTimeout: headersMs },
     routerOptions: { maxParamLength: 500 },
     requestIdHeader: false,
   });
@@ -75,6 +78,7 @@ export async function httpServer(
       "referrer-policy": "no-referrer",
       "x-request-id": request.id,
     });
+    if (hasBody(request)) limitBody(app, request);
     // Before the body is read: what is wrong with it does not matter here.
     if (request.is404) nothingHere(request, reply);
     else done();
@@ -90,6 +94,18 @@ export async function httpServer(
   await app.register(async (scope) => void (await routes(scope)));
   await app.ready();
   return app;
+}
+
+const hasBody = ({ headers }: FastifyRequest) => headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0";
+
+/** Ends a request whose body does not come in time, as Node would. */
+function limitBody({ server }: FastifyInstance, { raw, routeOptions }: FastifyRequest): void {
+  const late = () => {
+    if (!raw.complete)
+      server.emit("clientError", Object.assign(new Error("the body is late"), { code: "ERR_HTTP_REQUEST_TIMEOUT" }), raw.socket);
+  };
+  const timer = setTimeout(late, routeOptions.config.bodyMs ?? bodyMs);
+  raw.once("close", () => clearTimeout(timer));
 }
 
 /** The path without its query, and no header: neither tokens nor personal data get into the log. */
