@@ -1,8 +1,9 @@
 import { parseArgs } from "node:util";
 import { markov } from "../demo/markov.ts";
 import { vote } from "../demo/vote.ts";
-import { type Demo, inProcess, inWords, overHttp, type Step, StepFailed } from "../demo/walk.ts";
+import { type Demo, inWords, over, type Step, StepFailed } from "../demo/walk.ts";
 import { openApi } from "../http/api.ts";
+import { listenNear } from "../http/server.ts";
 import { withInstance } from "../instance/for-command.ts";
 import { bold, dim, exits, print, printJson, say, Usage } from "../terminal.ts";
 
@@ -17,32 +18,30 @@ const demos: Readonly<Record<string, Shown>> = {
   },
 };
 
+const loopback = "127.0.0.1";
+
 /** Something on its way, each step measured; against the instance that runs, else in this process. Any number of times. */
 export async function run(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options: { json: { type: "boolean" } } });
   const [name = ""] = positionals;
-  if (positionals.length !== 1 || !Object.hasOwn(demos, name))
-    throw new Usage(
-      `there is ${Object.keys(demos)
-        .map((each) => `demo ${each}`)
-        .join(", ")}`,
-    );
+  if (positionals.length !== 1 || !Object.hasOwn(demos, name)) throw new Usage(`the demos are: ${Object.keys(demos).join(", ")}`);
   const { title, demo, after, delivers } = demos[name]!;
   return withInstance(async (instance, config) => {
     if (config.production) {
       say("the demo needs tokens of the development issuer, which is refused in production");
       return exits.badConfiguration;
     }
-    const url = instance.attached.running?.url;
-    const app = url === undefined ? await openApi(instance, () => {}) : undefined;
+    const running = instance.attached.running?.url;
+    const app = running === undefined ? await openApi(instance, () => {}) : undefined;
     const steps: Step[] = [];
     const told = (step: Step) => {
       steps.push(step);
       if (!values.json) print(inWords(step));
     };
     try {
-      if (!values.json) say(`\n  ${bold(title)}  ${dim(url ?? "in this process: no instance runs")}\n`);
-      await demo({ instance, config, send: app ? inProcess(app) : overHttp(url!), told });
+      const url = app ? `http://${loopback}:${await listenNear(app, loopback, config.port)}` : running!;
+      if (!values.json) say(`\n  ${bold(title)}  ${dim(app ? "in this process: no instance runs" : url)}\n`);
+      await demo({ instance, config, send: over(url), told });
       if (!values.json) say(`\n  ${after}\n`);
       return exits.done;
     } catch (error) {

@@ -1,5 +1,4 @@
-/** What demos are made of: steps that are measured and told, and an API to take them through, running or not. */
-import type { FastifyInstance } from "fastify";
+/** What demos are made of: steps that are measured and told, and the API that they are taken through. */
 import type { Config } from "../config.ts";
 import type { Instance } from "../instance.ts";
 import { dim, green, red } from "../terminal.ts";
@@ -23,25 +22,17 @@ export const inWords = ({ step, says, ms, isGood }: Step) =>
 export type Answered = { readonly status: number; readonly text: string };
 export type Send = (method: "GET" | "POST", path: string, headers?: Record<string, string>, body?: object) => Promise<Answered>;
 
-/** Bytes are sent as they are, under the type that the headers name; all else as JSON. */
-function written(headers: Record<string, string>, body: object): { headers: Record<string, string>; body: string | Buffer<ArrayBuffer> } {
-  return Buffer.isBuffer(body)
-    ? { headers, body: body as Buffer<ArrayBuffer> }
-    : { headers: { ...headers, "content-type": "application/json" }, body: JSON.stringify(body) };
-}
-
-export const overHttp =
+/** Over HTTP. Bytes are sent as they are, under the type that the headers name; all else as JSON. */
+export const over =
   (url: string): Send =>
   async (method, path, headers = {}, body) => {
-    const response = await fetch(`${url}${path}`, { method, ...(body === undefined ? { headers } : written(headers, body)) });
+    const isJson = body !== undefined && !Buffer.isBuffer(body);
+    const response = await fetch(`${url}${path}`, {
+      method,
+      headers: isJson ? { ...headers, "content-type": "application/json" } : headers,
+      ...(body !== undefined && { body: isJson ? JSON.stringify(body) : (body as Buffer<ArrayBuffer>) }),
+    });
     return { status: response.status, text: await response.text() };
-  };
-
-export const inProcess =
-  (app: FastifyInstance): Send =>
-  async (method, url, headers = {}, body) => {
-    const { statusCode, payload } = await app.inject({ method, url, ...(body === undefined ? { headers } : written(headers, body)) });
-    return { status: statusCode, text: payload };
   };
 
 export type Wait = (ms: number) => Promise<void>;
