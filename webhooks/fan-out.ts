@@ -27,6 +27,7 @@ export type FanOutWorld = Telling & {
   readonly queue: Pick<Queue, "insert">;
   /** Where the log stands after its first so many entries. */
   readonly placeAt: (size: number) => Promise<Place | undefined>;
+  readonly wait: (ms: number) => Promise<void>;
 };
 
 /** Another process has taken a turn: what this one knows is no longer so. */
@@ -38,6 +39,7 @@ type Owing = { readonly subscription: Subscription; readonly placed: Placed; rea
 const name = "fan-out";
 const partMax = 500;
 const rowsMax = 5_000;
+const standbyMs = 500;
 
 /**
  * What the fan-out knows, as of its last turn. Every turn is one transaction that moves the checkpoint row on condition that no other was taken
@@ -284,7 +286,10 @@ export async function fanOut(world: FanOutWorld, signal: AbortSignal): Promise<v
     const stop = AbortSignal.any([signal, stopping.signal]);
     const loops = [followLog(world, desk, stop), tellPast(world, desk, stop)].map((loop) => loop.finally(() => stopping.abort()));
     const [first] = (await Promise.allSettled(loops)).filter((ended) => ended.status === "rejected");
-    if (first && !(first.reason instanceof Lost)) throw first.reason;
+    if (!first) continue;
+    if (!(first.reason instanceof Lost)) throw first.reason;
+    // Why not at once: whoever has taken the turn goes on, and two that race for each would do everything twice.
+    await world.wait(standbyMs);
   }
 }
 

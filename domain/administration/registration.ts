@@ -4,7 +4,7 @@ import { asked } from "../../event-schemas/values.ts";
 import { type Call, decider, reject } from "../decider.ts";
 import { membership } from "../membership.ts";
 import { addressLengthMax, addressRules, readAddress } from "./address.ts";
-import { leafTime, reachesTooFar, replayRules } from "./replay.ts";
+import { acceptDoubleCount, leafTime, reachesTooFar, replayRules } from "./replay.ts";
 import { fitsScheme, publicKeyIn, schemesOf, secretOf } from "./secret.ts";
 import {
   askedSettings,
@@ -71,7 +71,7 @@ export const registering = decider({
           }),
         ),
         secret: Type.Optional(Type.String({ minLength: 32, maxLength: 300, description: "Where the receiver dictates one." })),
-        acceptDoubleCount: Type.Optional(Type.Boolean()),
+        acceptDoubleCount,
       },
       strict,
     ),

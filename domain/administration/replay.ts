@@ -28,6 +28,9 @@ export function reachesTooFar(
   return asOf - from > rememberedEvents || (recordedAt !== undefined && daysAfter(recordedAt, rememberedDays) < at);
 }
 
+export const acceptDoubleCount = Type.Optional(
+  Type.Boolean({ description: "Tells Markov again what it may have forgotten, and count twice." }),
+);
 const Leaf = Type.Integer({ minimum: 0 });
 const Seq = Type.Optional(Type.Integer({ minimum: 0 }));
 
@@ -57,7 +60,7 @@ export const redelivering = decider({
         webhookId: asked.Uuid,
         from: Leaf,
         to: Type.Integer({ minimum: 0, description: "The first leaf that is not delivered again." }),
-        acceptDoubleCount: Type.Optional(Type.Boolean()),
+        acceptDoubleCount,
       },
       strict,
     ),

@@ -4,8 +4,7 @@ import { entriesBetween } from "../../projections/log-reads.ts";
 import { fanOut, type FanOutWorld } from "../../webhooks/fan-out.ts";
 import { tellingOf } from "../instance/telling.ts";
 
-export type FanOutRun = Pick<FanOutWorld, "log" | "database" | "profiles" | "queue" | "open"> & {
-  readonly wait: (ms: number) => Promise<void>;
+export type FanOutRun = Pick<FanOutWorld, "log" | "database" | "profiles" | "queue" | "open" | "wait"> & {
   readonly logger: { warn(context: object, message: string): void };
 };
 

@@ -101,6 +101,7 @@ export async function owedRig(): Promise<OwedRig> {
     database,
     profiles: { standard: plain, markov: plain },
     queue: { insert: insertWakes },
+    wait: () => realAmbient.wait(2),
     placeAt: async (count) => {
       const last = count === 0 ? undefined : (await wholeLog(log))[count - 1];
       return last && { position: last.position, size: count };
