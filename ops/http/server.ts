@@ -10,7 +10,7 @@ import Fastify, {
 } from "fastify";
 import type { Logger } from "pino";
 import { sendProblem } from "../../commands/http.ts";
-import { Broken } from "../../domain/log/event-log.ts";
+import { Broken, Unavailable } from "../../domain/log/event-log.ts";
 import { problem } from "../../domain/problem.ts";
 
 const methods: HTTPMethods[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -58,7 +58,8 @@ export async function httpServer(
   app.setValidatorCompiler(() => () => true);
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const said = problemOf(error);
+    if (error instanceof Unavailable) request.log.warn({ requestId: request.id }, error.message);
+    const said = error instanceof Unavailable ? problem("UNAVAILABLE", "What this needs cannot answer now") : problemOf(error);
     if (said) return sendProblem(reply, said);
     request.log.error({ err: error, requestId: request.id }, "a request failed");
     if (error instanceof Broken) broke(error);
