@@ -1,5 +1,6 @@
 /** What a file is by its content, whatever it is called, and what stands in the copy of it that is served. */
 import { fileTypeFromBuffer } from "file-type";
+import { figures } from "../../domain/tasks/evidence-rules.ts";
 import type { Source } from "./source.ts";
 import { broken, Unsupported } from "./source.ts";
 import { examineHeic, examineMp4 } from "./formats/bmff.ts";
@@ -30,40 +31,41 @@ export type Examined = {
 
 export type Mime = keyof typeof types;
 
-const MB = 1_000_000;
-/** E2 and E3 of the evidence rules. */
 export const types = {
-  "image/jpeg": { bytesMax: 15 * MB, examine: examineJpeg },
-  "image/png": { bytesMax: 15 * MB, examine: examinePng },
-  "image/webp": { bytesMax: 15 * MB, examine: examineWebp },
-  "image/heic": { bytesMax: 15 * MB, examine: examineHeic },
-  "video/mp4": { bytesMax: 100 * MB, examine: examineMp4 },
-  "video/webm": { bytesMax: 100 * MB, examine: examineWebm },
-  "application/pdf": { bytesMax: 10 * MB, examine: examinePdf },
-  "application/gpx+xml": { bytesMax: MB, examine: examineGpx },
-} as const satisfies Record<string, { bytesMax: number; examine: (source: Source) => Promise<Examined> }>;
+  "image/jpeg": examineJpeg,
+  "image/png": examinePng,
+  "image/webp": examineWebp,
+  "image/heic": examineHeic,
+  "video/mp4": examineMp4,
+  "video/webm": examineWebm,
+  "application/pdf": examinePdf,
+  "application/gpx+xml": examineGpx,
+} as const satisfies Record<string, (source: Source) => Promise<Examined>>;
 
-export const bytesMaxOfAll = 100 * MB;
-const durationMsMax = 300_000;
-const pagesMax = 50;
-const [shortMin, longMin] = [480, 640];
+const { durationMsMax, pagesMax, ...bytesMaxOf } = figures.E2;
+const { longSideMin, shortSideMin } = figures.E3;
+export const bytesMaxOfAll = Math.max(...Object.values(bytesMaxOf));
 
 /** Throws `Unsupported` with the code of the rule that the file breaks. */
 export async function examine(source: Source): Promise<{ readonly mime: Mime; readonly examined: Examined }> {
   const mime = await typeOf(source);
-  const { bytesMax, examine: look } = types[mime];
+  const bytesMax = bytesMaxOf[mime];
   if (source.size > bytesMax)
     throw new Unsupported("TOO_LARGE", `a ${mime} file has at most ${bytesMax} bytes`, { bytes: source.size, bytesMax });
   await refusePolyglot(source, mime);
-  const examined = await look(source);
+  const examined = await types[mime](source);
   const { width, height, durationMs, pages } = examined;
   if (durationMs !== undefined && durationMs > durationMsMax)
-    throw new Unsupported("TOO_LARGE", "a video lasts at most 300 s", { durationMs, durationMsMax });
-  if (pages !== undefined && pages > pagesMax) throw new Unsupported("TOO_LARGE", "a document has at most 50 pages", { pages, pagesMax });
+    throw new Unsupported("TOO_LARGE", `a video lasts at most ${durationMsMax} ms`, { durationMs, durationMsMax });
+  if (pages !== undefined && pages > pagesMax)
+    throw new Unsupported("TOO_LARGE", `a document has at most ${pagesMax} pages`, { pages, pagesMax });
   if (mime.startsWith("image/")) {
     if (!width || !height) throw broken("the image says nothing of its size");
-    if (Math.min(width, height) < shortMin || Math.max(width, height) < longMin)
-      throw new Unsupported("LOW_RESOLUTION", "a photo has at least 640 × 480 pixels, in either orientation", { width, height });
+    if (Math.min(width, height) < shortSideMin || Math.max(width, height) < longSideMin)
+      throw new Unsupported("LOW_RESOLUTION", `a photo has at least ${longSideMin} × ${shortSideMin} pixels, in either orientation`, {
+        width,
+        height,
+      });
   }
   return { mime, examined };
 }
