@@ -10,7 +10,10 @@ import { budget, median, whole } from "./measure.ts";
 import { postgresCpuMs } from "./postgres-cpu.ts";
 import type { Arrival, Order, Report } from "./webhook-receiver.ts";
 
-const backlogs = [{ count: 20_000, rounds: 1 }] as const;
+const backlogs = [
+  { count: 20_000, rounds: 3 },
+  { count: 100_000, rounds: 2 },
+] as const;
 const perSecond = 50;
 const seconds = 20;
 const slowMs = 3_000;
