@@ -106,7 +106,8 @@ function limitBody({ server }: FastifyInstance, { raw, routeOptions }: FastifyRe
       server.emit("clientError", Object.assign(new Error("the body is late"), { code: "ERR_HTTP_REQUEST_TIMEOUT" }), raw.socket);
   };
   const timer = setTimeout(late, routeOptions.config.bodyMs ?? bodyMs);
-  raw.once("close", () => clearTimeout(timer));
+  const end = () => clearTimeout(timer);
+  raw.once("end", end).once("close", end);
 }
 
 /** The path without its query, and no header: neither tokens nor personal data get into the log. */

@@ -2,7 +2,7 @@ import { lookup } from "node:dns";
 import { afterEach, describe, expect, test } from "vitest";
 import { reach } from "../../ops/sending/addresses.ts";
 import { openSender, type Sender, type SenderOptions } from "../../ops/sending/send.ts";
-import { selfSigned } from "../support/certificate.ts";
+import { selfSigned } from "../../ops/markov/certificate.ts";
 import { answer, drip, flood, ok, type Receiver, receiver } from "./hostile.ts";
 
 const loopback = reach(["127.0.0.0/8"]);
