@@ -5,7 +5,7 @@ import { broken, type Source, truncated } from "../source.ts";
 type Element = { readonly id: number; readonly at: number; readonly body: number; readonly end: number; readonly open: boolean };
 
 const ids = { segment: 0x18538067, info: 0x1549a966, tracks: 0x1654ae6b, tags: 0x1254c367, attachments: 0x1941a469, cluster: 0x1f43b675 };
-const inInfo = { scale: 0x2ad7b1, duration: 0x4489, title: 0x7ba9, muxer: 0x4d80, writer: 0x5741, date: 0x4461 };
+const inSegment = { scale: 0x2ad7b1, duration: 0x4489, title: 0x7ba9, muxer: 0x4d80, writer: 0x5741, date: 0x4461 };
 const inTrack = { entry: 0xae, video: 0xe0, width: 0xb0, height: 0xba, name: 0x536e };
 const elementsMax = 20_000;
 /** EBML's own clock begins with this millennium. */
@@ -82,13 +82,13 @@ async function infoOf(source: Source, info: Element, edits: Edit[]): Promise<Par
   let duration: number | undefined;
   let madeAt: string | undefined;
   for (const element of await elementsIn(source, info.body, info.end)) {
-    if (element.id === inInfo.scale) scale = await uint(source, element);
-    if (element.id === inInfo.duration) duration = await float(source, element);
-    if (element.id === inInfo.date && element.end - element.body === 8) {
+    if (element.id === inSegment.scale) scale = await uint(source, element);
+    if (element.id === inSegment.duration) duration = await float(source, element);
+    if (element.id === inSegment.date && element.end - element.body === 8) {
       const ms = millennium + Number((await source.read(element.body, 8)).readBigInt64BE(0) / 1_000_000n);
       if (ms > 0 && ms < 4_102_444_800_000) madeAt = new Date(ms).toISOString();
     }
-    if (element.id === inInfo.title) edits.push(voided(element));
+    if (element.id === inSegment.title) edits.push(voided(element));
   }
   const durationMs = duration === undefined ? undefined : Math.round((duration * scale) / 1_000_000);
   return { ...(durationMs !== undefined && Number.isSafeInteger(durationMs) && { durationMs }), ...(madeAt !== undefined && { madeAt }) };
