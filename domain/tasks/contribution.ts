@@ -2,6 +2,7 @@ import Type from "typebox";
 import { contributionEvents, type EvidenceKind, type Requirement, type Verdict } from "../../event-schemas/tasks.ts";
 import { asked, type Timestamp } from "../../event-schemas/values.ts";
 import { type Call, decider, reject, type Stream } from "../decider.ts";
+import { evidenceScore } from "./evidence-rules.ts";
 import { hasLapsed, startingRules, task, type Terms } from "./task.ts";
 
 /** Whose work it is, for which task, and the task's terms as they stood when it began. */
@@ -100,11 +101,11 @@ export function missingOf(required: readonly Requirement[], evidence: readonly E
   return gaps.length === 0 ? undefined : Object.fromEntries(gaps);
 }
 
-/** 100·T + 50·min(C, 5) + 30·min(D, 5): testimony, the witnesses' attestations, and recordings. What is flagged is for the verifiers to judge and adds nothing. */
+/** By testimony, the witnesses' attestations, and recordings (E15). What is flagged is for the verifiers to judge and adds nothing. */
 export function scoreOf(evidence: readonly EvidenceFact[]): number {
   const sound = evidence.filter(({ flags }) => flags.length === 0);
-  const testimony = sound.filter(({ kind }) => kind === "attestation").length;
-  return 100 * Math.min(testimony, 1) + 50 * Math.min(attestationsOf(sound), 5) + 30 * Math.min(sound.length - testimony, 5);
+  const testimonies = sound.filter(({ kind }) => kind === "attestation").length;
+  return evidenceScore({ testimonies, witnesses: attestationsOf(sound), documents: sound.length - testimonies });
 }
 
 const strict = { additionalProperties: false } as const;

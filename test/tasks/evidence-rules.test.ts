@@ -10,7 +10,7 @@ import {
   weightOfPlace,
 } from "../../domain/tasks/evidence-rules.ts";
 import { exceeds, firstOutOfOrder, isOnEarth, metersBetween } from "../../domain/tasks/geo.ts";
-import { EvidenceFlag } from "../../event-schemas/tasks.ts";
+import { EvidenceFlag, EvidenceKind, Mime } from "../../event-schemas/tasks.ts";
 
 const at = "2030-01-31T12:00:00.000Z";
 const earlier = (ms: number, than = at) => new Date(Date.parse(than) - ms).toISOString();
@@ -40,6 +40,8 @@ const track = (...points: ReturnType<typeof point>[]): Given => claim({ kind: "g
 
 const code = (given: Given) => judge(given).refused?.code;
 const flags = (given: Given) => judge(given).flags;
+
+const degrees = (max: number) => fc.integer({ min: -max * 10_000_000, max: max * 10_000_000 }).map((n) => (n / 10_000_000).toFixed(7));
 
 /** Each rule at its edge, on both sides: what still passes, and what is the least that does not. */
 const edges: readonly (readonly [rule: string, says: string, passes: Given, fails: Given, gives: string])[] = [
@@ -267,6 +269,56 @@ describe("each rule at its edge", () => {
     ]));
 });
 
+describe("whatever is claimed", () => {
+  const moment = fc.oneof(
+    fc.integer({ min: -40 * day, max: 40 * day }).map((ms) => earlier(ms)),
+    fc.date({ min: new Date("0001-01-01"), max: new Date("9999-12-31"), noInvalidDate: true }).map((date) => date.toISOString()),
+  );
+  const degree = fc.oneof(degrees(90), degrees(200), fc.constantFrom("0", "-0", "0.0"));
+  const place = fc.record(
+    { lat: degree, lon: degree, accuracyMeters: fc.integer({ min: 0, max: 1_000_000 }) },
+    { requiredKeys: ["lat", "lon"] },
+  );
+  const claimed = fc.record(
+    {
+      kind: fc.constantFrom(...EvidenceKind.options),
+      claimedAt: moment,
+      location: place,
+      track: fc.array(fc.record({ lat: degree, lon: degree, at: moment }), { maxLength: 8 }),
+    },
+    { requiredKeys: ["kind", "claimedAt"] },
+  );
+  const found = fc.record(
+    {
+      mime: fc.constantFrom(...Mime.options),
+      bytes: fc.nat(200_000_000),
+      width: fc.nat(10_000),
+      height: fc.nat(10_000),
+      takenAt: moment.map((time) => time.slice(0, 19)),
+      takenOffsetMinutes: fc.integer({ min: -840, max: 840 }),
+      gpsAt: moment,
+      credentials: fc.constantFrom("absent", "valid", "invalid", "unchecked"),
+      place,
+    },
+    { requiredKeys: ["mime", "bytes", "credentials"] },
+  );
+  it("is refused by one code of the table, or taken with flags of it, and judged the same again", () => {
+    const codes = new Set(evidenceRules.rows.flatMap((row) => row.codes));
+    fc.assert(
+      fc.property(claimed, fc.option(found, { nil: undefined }), (claim, file) => {
+        const given = { at, claim, terms: { site, window }, ...(file && { file: { ...file, sha256: photo.sha256 } as FileFacts }) };
+        const judged = judge(given);
+        expect(judge(given)).toEqual(judged);
+        expect([judged.refused?.code ?? "FUTURE_TIME", ...judged.flags].filter((one) => !codes.has(one))).toEqual([]);
+        expect(new Set(judged.flags).size).toBe(judged.flags.length);
+        if (judged.refused) expect(judged.flags).toEqual([]);
+        else expect(Date.parse(at) - Date.parse(claim.claimedAt)).toBeLessThanOrEqual(30 * day);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
 describe("what counts", () => {
   const by = (memberId: string, ...flags: string[]) => ({ memberId, flags });
   it("counts a witness once, none who is doubted, and the task's creator beside somebody else only", () => {
@@ -281,7 +333,6 @@ describe("what counts", () => {
   });
 });
 
-const degrees = (max: number) => fc.integer({ min: -max * 10_000_000, max: max * 10_000_000 }).map((n) => (n / 10_000_000).toFixed(7));
 const anywhere = fc.record({ lat: degrees(90), lon: degrees(180) });
 const halfway = Math.PI * 6_371_008.8;
 
