@@ -29,11 +29,13 @@ function knownOf(database: Database): Known {
 export async function coveredSize({ database, elapsed }: Receiving): Promise<number> {
   const of = knownOf(database);
   if (elapsed() - of.readAt < checkpointFreshMs) return of.size;
-  of.reading ??= newestCheckpoint(database.query).then((newest) => {
-    of.readAt = elapsed();
-    of.reading = undefined;
-    return (of.size = newest?.size ?? 0);
-  });
+  of.reading ??= newestCheckpoint(database.query)
+    .then((newest) => {
+      of.readAt = elapsed();
+      return (of.size = newest?.size ?? 0);
+    })
+    // Trap: a database that could not answer once is asked again.
+    .finally(() => (of.reading = undefined));
   return of.reading;
 }
 
