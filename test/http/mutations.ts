@@ -12,24 +12,27 @@ export type Schema = {
   readonly minItems?: number;
   readonly maxItems?: number;
   readonly minimum?: number;
+  /** One of several forms; the plainest is that of its number or text. */
+  readonly anyOf?: readonly Schema[];
 };
 
 type Input = unknown;
 /** What is sent, and where the answer must point to; for a body that is no JSON of ours, as text. */
 export type Wrong = { readonly what: string; readonly body: string; readonly code: string; readonly pointers?: readonly string[] };
 
-const words = ["00000000-0000-4000-8000-000000000999", "2031-01-01T00:00:00.000Z", "A".repeat(43), "a-word"];
+const words = ["00000000-0000-4000-8000-000000000999", "2031-01-01T00:00:00.000Z", "A".repeat(43), "a-word", "6.1234567", "0f".repeat(32)];
 
 /** An input of this form. Two items of an array differ. */
 export function sample(schema: Schema, nth = 0): Input {
   if (schema.enum) return schema.enum[0];
+  if (schema.anyOf) return sample(schema.anyOf.find(({ type }) => type === "integer") ?? schema.anyOf[0]!, nth);
   if (schema.type === "object")
     return Object.fromEntries(Object.entries(schema.properties ?? {}).map(([name, property]) => [name, sample(property, nth)]));
   if (schema.type === "array") return Array.from({ length: Math.max(schema.minItems ?? 0, 1) }, (_, n) => sample(schema.items!, n));
   if (schema.type === "integer") return Math.max(schema.minimum ?? 0, 1);
   if (schema.type === "boolean") return true;
   if (schema.type !== "string") throw new Error(`no sample of ${JSON.stringify(schema)}`);
-  if (schema.pattern === undefined) return "A text";
+  if (schema.pattern === undefined) return "A text".padEnd(schema.minLength ?? 0, "!");
   const word = words.find((one) => new RegExp(schema.pattern!).test(one));
   if (word === undefined) throw new Error(`no sample of ${schema.pattern}`);
   return word;
@@ -76,6 +79,10 @@ function* walk(schema: Schema, pointer: string, value: Input, put: (value: Input
     code: "MALFORMED_BODY",
     pointers: [at],
   });
+  if (schema.anyOf) {
+    for (const other of [true, [], {}, "strange", -1]) yield invalid(`${JSON.stringify(other)} for one of several forms`, other);
+    return;
+  }
   const type = schema.enum ? "string" : schema.type!;
   for (const other of ofAnotherType[type]!) yield invalid(`${JSON.stringify(other)} for a ${type}`, other);
   if (type === "object") {
