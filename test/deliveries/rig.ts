@@ -96,6 +96,8 @@ export type Rig = {
   /** A process of its own, that may be killed: nothing it does is seen then. */
   start(more?: Partial<DeliveryWorld>): { stop(): Promise<void>; kill(): void; readonly running: Promise<void> };
   wakeAll(webhookId: string): void;
+  /** Resolves when no statement is under way, of the living or the dead. */
+  quiet(): Promise<void>;
   rows(
     webhookId: string,
   ): Promise<{ leaf_index: number; generation: number; state: string; attempts: number; failures: number; fault: string | null }[]>;
@@ -162,6 +164,7 @@ export async function openRig({ held = false, profile = fakeProfile }: { held?: 
       );
     },
     start: (more) => startProcess(rig, handlers, more),
+    quiet: () => quiet(busy),
     wakeAll(webhookId) {
       for (const handler of handlers) handler(Array.from({ length: profile.lanes }, (_, lane) => ({ webhookId, lane })));
     },
@@ -285,13 +288,13 @@ const heldClockSql = `
   insert into held.clock values ('2030-01-01T00:00:00Z');
   create function held.clock_timestamp() returns timestamptz language sql volatile as 'select at from held.clock';`;
 
+async function quiet(busy: { readonly count: number }): Promise<void> {
+  for (let calm = 0; calm < 5; calm = busy.count === 0 ? calm + 1 : 0) await new Promise<void>((resolve) => void setImmediate(resolve));
+}
+
 function heldClock(admin: pg.Client, busy: { readonly count: number }): HeldClock {
   let now = 1_000_000;
   let waits: { readonly at: number; readonly resolve: () => void }[] = [];
-  const turn = () => new Promise<void>((resolve) => void setImmediate(resolve));
-  const quiet = async () => {
-    for (let calm = 0; calm < 5; calm = busy.count === 0 ? calm + 1 : 0) await turn();
-  };
   return {
     elapsed: () => now,
     wait: (ms) => new Promise((resolve) => void waits.push({ at: now + ms, resolve })),
@@ -302,7 +305,7 @@ function heldClock(admin: pg.Client, busy: { readonly count: number }): HeldCloc
         const due = waits.filter(({ at }) => at <= now);
         waits = waits.filter(({ at }) => at > now);
         for (const { resolve } of due) resolve();
-        await quiet();
+        await quiet(busy);
       }
     },
   };

@@ -13,9 +13,9 @@ import type { DeliveryWorld } from "./world.ts";
 
 const inHandMax = 100;
 const claimFrom = 50;
-const settleFrom = 64;
-/** A result waits for so long to be settled together with others. */
-const settleAfterMs = 200;
+const settleFrom = 32;
+/** A result waits for so long to be settled together with others: what a crash makes us send again is not more than that. */
+const settleAfterMs = 50;
 /** A lane with more to do goes to the end of the row then. */
 const drainMs = 10_000;
 const elsewhereMs = 250;
@@ -157,6 +157,11 @@ export class LaneWorker {
     if (most === 0) return true;
     const { awaitCheckpoint } = endpoint.settings;
     const coveredTo = awaitCheckpoint ? await coveredSize(world) : null;
+    // Order: from here to the statement nothing is awaited. What failed meanwhile is settled first, or what comes after it would be claimed.
+    if (this.#outcomes.some(holdsUp)) {
+      this.#unuse(most);
+      return true;
+    }
     const leasedAt = world.elapsed();
     this.#isDry = true;
     this.#passedOver.clear();
@@ -168,11 +173,17 @@ export class LaneWorker {
     });
     if (!rows) return this.#isLost();
     this.#leasedAt = leasedAt;
-    if (endpoint.limit) this.#tokens += most - rows.length;
-    if (this.#isProbe && rows.length === 0) endpoint.leaveProbe();
+    this.#unuse(most - rows.length);
     if (rows.length === most && !this.#isProbe) this.#isDry = false;
     if (awaitCheckpoint && rows.length < most) this.#again = uncoveredMs;
     return true;
+  }
+
+  /** What was allowed and not claimed. */
+  #unuse(count: number): void {
+    const { endpoint } = this.#run;
+    if (endpoint.limit) this.#tokens += count;
+    if (this.#isProbe && count > 0) endpoint.leaveProbe();
   }
 
   /** How many may be claimed: one to try whether the endpoint answers again, as many as its limit leaves, or a hand full. */
