@@ -209,6 +209,7 @@ Evidence.implement({
       type: [TrackPointOf],
       nullable: true,
       description: "Seen by whoever sees the location.",
+      extensions: { size: 100 },
       resolve: async (row, _, asking) => (await submitted(asking, row, "track")) as TrackPoint[] | null,
     }),
     attestations: t.field({
