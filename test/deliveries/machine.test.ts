@@ -86,6 +86,45 @@ it("keeps results while the database cannot answer, and sends nothing twice for 
   expect(rig.sent.map(({ leaf }) => leaf).toSorted((a, b) => a - b)).toEqual(numbers(1, 30));
 });
 
+it("tells an attempt once, also when the answer to its settling was lost", async () => {
+  await rig.register("one");
+  await rig.owe("one", numbers(1, 10), (leaf) => `subject ${leaf % 3}`);
+  let lost = 3;
+  const { query, ...rest } = rig.world.database;
+  const faulty = (async (text: string, values: any) => {
+    const rows = await query(text, values);
+    if (text.includes("tried as") && lost-- > 0) throw new Unavailable("the connection is gone");
+    return rows;
+  }) as Database["query"];
+  start({ database: { ...rest, query: faulty } });
+  await settled("one");
+  await until(() => lost < 0);
+  const attempts = await rig.database.query<{ leaf_index: number }>("select leaf_index from webhook.attempt order by leaf_index");
+  expect(attempts.map(({ leaf_index }) => leaf_index)).toEqual(numbers(1, 10));
+});
+
+it("asks an address whether it wants events before the first: by echo, or by consent", async () => {
+  const ping = (nonce: string) => new TextEncoder().encode(nonce);
+  const profiles = { markov: { ...rig.world.profiles["markov"]!, ping } };
+  for (const webhook of ["echoing", "consenting", "silent"]) await rig.register(webhook, { status: "unverified" });
+  const send: Rig["world"]["send"] = async ({ method, url, body }) => {
+    const webhook = new URL(url).hostname.split(".")[0];
+    const said = webhook === "echoing" && method === "POST" ? body! : new TextEncoder().encode("ok");
+    const headers: Record<string, string> =
+      webhook === "consenting" && method === "OPTIONS"
+        ? { "webhook-allowed-origin": "minutes.example", "webhook-allowed-rate": "120" }
+        : {};
+    return { answered: { ...answer(200, headers), head: said } as Answered, tookMs: 1, reused: false };
+  };
+  start({ profiles, send });
+  const verified = () => rig.commands.filter(({ name }) => name === "VerifyWebhook").map(({ input }) => input);
+  await until(() => verified().length === 2 && rig.logged.some((line) => line.includes("did not say") && line.includes("silent")));
+  expect(verified().toSorted((a, b) => (a.method < b.method ? -1 : 1))).toEqual([
+    { webhookId: "consenting", address: 1, method: "consent", perMinuteMax: 120 },
+    { webhookId: "echoing", address: 1, method: "echo" },
+  ]);
+});
+
 it("stops a lane loudly when the log renders differently, and tries again when the program starts anew", async () => {
   await rig.register("one");
   await rig.owe("one", [1, 2], () => "a");

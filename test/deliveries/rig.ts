@@ -67,7 +67,7 @@ export type Request = {
   readonly at: number;
   readonly headers: Sending["headers"];
 };
-export type Receiver = (request: Request) => Answered | Promise<Answered> | Sent | Promise<Sent>;
+export type Receiver = (request: Request) => Answered | Sent | Promise<Answered | Sent>;
 
 export type HeldClock = {
   readonly elapsed: () => number;
@@ -114,21 +114,7 @@ export async function openRig({ held = false, profile = fakeProfile }: { held?: 
   if (held) await admin.query(heldClockSql);
   const database = openDatabase({ ...config, max: 8, ...(held && { options: "-c search_path=held,pg_catalog" }) });
   const busy = { count: 0 };
-  const counted =
-    <A extends unknown[], T>(work: (...args: A) => Promise<T>) =>
-    async (...args: A) => {
-      busy.count++;
-      try {
-        return await work(...args);
-      } finally {
-        busy.count--;
-      }
-    };
-  const watched: Database = {
-    query: counted(database.query) as Database["query"],
-    transaction: (work) => counted(database.transaction<any>)(work),
-    snapshot: (work) => counted(database.snapshot<any>)(work),
-  };
+  const watched = counting(database, busy);
   const clock = heldClock(admin, busy);
   const subjects = new Map<number, string>();
   const handlers = new Set<(wakes: readonly Wake[]) => void>();
@@ -142,27 +128,7 @@ export async function openRig({ held = false, profile = fakeProfile }: { held?: 
     erased: new Set(),
     receive: () => answer(200),
     world: undefined as unknown as DeliveryWorld,
-    async register(webhookId, { settings = {}, profile: named = profile.name, status = "active", secrets = ["active"] } = {}) {
-      await database.query(
-        "insert into webhook.subscription (webhook_id, profile, status, from_leaf, settings, url, revision) values ($1, $2, $3, 0, $4, $5, 0)",
-        [webhookId, named, status, JSON.stringify({ ...plain, ...settings }), JSON.stringify({ webhookId })],
-      );
-      for (const state of secrets)
-        await database.query(
-          `insert into webhook.secret (webhook_id, kid, scheme, state, fingerprint, sealed, staged_at, retires_at) values ($1, $2, 'gr', $2, '', $3, $4, '2999-01-01T00:00:00.000Z')`,
-          [webhookId, state, JSON.stringify({ secret: `${webhookId} ${state}` }), state],
-        );
-    },
-    async owe(webhookId, leaves, subjectOf, generation = 0) {
-      for (const leaf of leaves) subjects.set(leaf, subjectOf(leaf));
-      await database.query(
-        `insert into webhook.delivery (webhook_id, leaf_index, generation, seq, lane, subject, event_id, event_type, told_id, body_hash, state, due_at)
-         select $1, leaf, $2, (select count(*) from webhook.delivery where webhook_id = $1) + place, abs(hashtext(subject)) % ${profile.lanes}, subject,
-           'event-' || leaf, 'Told', 'evt_' || leaf, hash, 'due', clock_timestamp()
-         from unnest($3::bigint[], $4::text[], $5::bytea[]) with ordinality as t (leaf, subject, hash, place)`,
-        [webhookId, generation, leaves, leaves.map(subjectOf), leaves.map((leaf) => sha256(bodyOf(leaf, subjectOf(leaf))))],
-      );
-    },
+    ...rowsIn(database, profile, subjects),
     start: (more) => startProcess(rig, handlers, more),
     quiet: () => quiet(busy),
     wakeAll(webhookId) {
@@ -205,6 +171,52 @@ export async function openRig({ held = false, profile = fakeProfile }: { held?: 
   return rig;
 }
 
+/** So that a test knows when nothing is under way. */
+function counting(database: Database, busy: { count: number }): Database {
+  const counted =
+    <A extends unknown[], T>(work: (...args: A) => Promise<T>) =>
+    async (...args: A) => {
+      busy.count++;
+      try {
+        return await work(...args);
+      } finally {
+        busy.count--;
+      }
+    };
+  return {
+    query: counted(database.query) as Database["query"],
+    transaction: (work) => counted(database.transaction<any>)(work),
+    snapshot: (work) => counted(database.snapshot<any>)(work),
+  };
+}
+
+/** What the fan-out would have written. */
+function rowsIn(database: Database, profile: Profile, subjects: Map<number, string>): Pick<Rig, "register" | "owe"> {
+  return {
+    async register(webhookId, { settings = {}, profile: named = profile.name, status = "active", secrets = ["active"] } = {}) {
+      await database.query(
+        "insert into webhook.subscription (webhook_id, profile, status, from_leaf, settings, url, revision) values ($1, $2, $3, 0, $4, $5, 0)",
+        [webhookId, named, status, JSON.stringify({ ...plain, ...settings }), JSON.stringify({ webhookId })],
+      );
+      for (const state of secrets)
+        await database.query(
+          `insert into webhook.secret (webhook_id, kid, scheme, state, fingerprint, sealed, staged_at, retires_at) values ($1, $2, 'gr', $2, '', $3, $4, '2999-01-01T00:00:00.000Z')`,
+          [webhookId, state, JSON.stringify({ secret: `${webhookId} ${state}` }), state],
+        );
+    },
+    async owe(webhookId, leaves, subjectOf, generation = 0) {
+      for (const leaf of leaves) subjects.set(leaf, subjectOf(leaf));
+      await database.query(
+        `insert into webhook.delivery (webhook_id, leaf_index, generation, seq, lane, subject, event_id, event_type, told_id, body_hash, state, due_at)
+         select $1, leaf, $2, (select count(*) from webhook.delivery where webhook_id = $1) + place, abs(hashtext(subject)) % ${profile.lanes}, subject,
+           'event-' || leaf, 'Told', 'evt_' || leaf, hash, 'due', clock_timestamp()
+         from unnest($3::bigint[], $4::text[], $5::bytea[]) with ordinality as t (leaf, subject, hash, place)`,
+        [webhookId, generation, leaves, leaves.map(subjectOf), leaves.map((leaf) => sha256(bodyOf(leaf, subjectOf(leaf))))],
+      );
+    },
+  };
+}
+
 const plain: Omit<Settings, "webhookId"> = {
   types: [],
   filter: [],
@@ -215,13 +227,11 @@ const plain: Omit<Settings, "webhookId"> = {
   onDead: "continue",
 };
 
-const tellable = ({ changed, erased }: Rig, leafIndex: number, subject: string): Tellable => ({
-  type: "Told",
-  data: { ...dataOf(leafIndex, subject), ...(changed.has(leafIndex) && { more: true }) },
-  entry: { id: `event-${leafIndex}` } as Tellable["entry"],
-  leafIndex,
-  erased: erased.has(leafIndex) ? ["name"] : [],
-});
+const tellable = ({ changed, erased }: Rig, leafIndex: number, subject: string): Tellable => {
+  const data = { ...dataOf(leafIndex, subject), ...(changed.has(leafIndex) && { more: true }) };
+  const entry = { id: `event-${leafIndex}` } as Tellable["entry"];
+  return { type: "Told", data, recorded: data, entry, leafIndex, erased: erased.has(leafIndex) ? ["name"] : [] };
+};
 
 async function send(rig: Rig, subjects: ReadonlyMap<number, string>, elapsed: () => number, { url, headers }: Sending): Promise<Sent> {
   const leaf = Number(headers["webhook-id"]!.slice("evt_".length));

@@ -44,9 +44,9 @@ const settleAgainMs = 100;
  */
 export async function settle(world: DeliveryWorld, lease: Lease, outcomes: readonly Outcome[], inHand: readonly Due[]): Promise<boolean> {
   const since = world.elapsed();
-  for (;;) {
+  for (let isAgain = false; ; isAgain = true) {
     try {
-      return await write(world, lease, outcomes, inHand);
+      return await write(world, lease, outcomes, inHand, isAgain);
     } catch (error) {
       if (!(error instanceof Unavailable) || world.elapsed() - since >= settleWithinMs) throw error;
       world.logger.warn({ part: "deliverer", webhook: lease.webhookId, kept: outcomes.length }, `results are kept: ${error.message}`);
@@ -55,8 +55,14 @@ export async function settle(world: DeliveryWorld, lease: Lease, outcomes: reado
   }
 }
 
-/** Trap: what a lost answer settled already is settled again by the same statement: an attempt is told twice, its delivery is not. */
-async function write({ database, elapsed, leaseMs }: DeliveryWorld, lease: Lease, outcomes: readonly Outcome[], inHand: readonly Due[]) {
+/** Trap: it may have been settled by a statement whose answer was lost. Said again, it changes nothing: attempts that are there are not added twice. */
+async function write(
+  { database, elapsed, leaseMs }: DeliveryWorld,
+  lease: Lease,
+  outcomes: readonly Outcome[],
+  inHand: readonly Due[],
+  isAgain: boolean,
+): Promise<boolean> {
   const now = elapsed();
   const attempts = outcomes.flatMap((outcome) => outcome.attempts.map((attempt) => ({ ...attempt, row: outcome.row })));
   const blocked = new Map(outcomes.flatMap((outcome) => blockOf(outcome, now)));
@@ -81,6 +87,7 @@ async function write({ database, elapsed, leaseMs }: DeliveryWorld, lease: Lease
     [...blocked.keys()],
     [...blocked.values()],
     cleared,
+    isAgain,
   ])) as [{ held: number }];
   return held > 0;
 }
@@ -93,7 +100,9 @@ const settling = `
   ), tried as (
     insert into webhook.attempt (webhook_id, leaf_index, generation, n, started_at, took_ms, outcome, status, fault, kids, body_hash, response_hash, response_head, remote, reused)
     select $1, a.* from held, unnest($14::bigint[], $15::bigint[], $16::int[], $17::timestamptz[], $18::int[], $19::text[], $20::int[], $21::text[],
-      $22::text[], $23::bytea[], $24::bytea[], $25::bytea[], $26::text[], $27::boolean[]) as a
+      $22::text[], $23::bytea[], $24::bytea[], $25::bytea[], $26::text[], $27::boolean[]) as a (leaf_index, generation, n)
+    where not $31::boolean or not exists (
+      select from webhook.attempt t where t.webhook_id = $1 and t.leaf_index = a.leaf_index and t.generation = a.generation and t.n = a.n)
   ), moved as (
     update webhook.delivery d set state = o.state, attempts = o.attempts, failures = o.failures, fault = o.fault, status = o.status,
       due_at = case when o.ms is null then d.due_at else clock_timestamp() + o.ms * interval '1 ms' end,
