@@ -152,6 +152,7 @@ function scriptOf(name, command) {
 async function test(vitestArgs) {
   const steps = [
     ["types", [scriptOf("typescript", "tsc"), "--noEmit"]],
+    ["types of what runs in a browser", [scriptOf("typescript", "tsc"), "-p", join("read-api", "explorer", "browser")]],
     ["format", [scriptOf("prettier", "prettier"), "--check", "--log-level=warn", "."]],
     ["tests", [scriptOf("vitest", "vitest"), "run", ...vitestArgs]],
   ];

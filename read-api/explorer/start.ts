@@ -12,6 +12,7 @@ const links = [
   ["/schemas", "What is recorded", "The events, as JSON Schema"],
   ["/log/checkpoint", "Check the log", "The signed size and root of the log"],
   ["/asyncapi.json", "Listen", "Live updates over server-sent events"],
+  ["/deliveries", "See who is told", "Webhooks, their deliveries and what came back"],
 ] as const;
 
 const number = (count: number) => count.toLocaleString("en-GB");

@@ -48,6 +48,13 @@ export const worldlyGlobals: Readonly<Record<string, string>> = {
   require: "imports in a way that hides from the compiler",
 };
 
+/** What runs in a browser: the browser's globals are its world, and nothing but what lies beside it can be imported there, or imports it. */
+export const browserFolders: readonly string[] = ["read-api/explorer/browser"];
+export const inBrowser = (path: string): string | undefined => browserFolders.find((folder) => path.startsWith(`${folder}/`));
+
+/** What a browser does not have. */
+export const foreignToBrowsers: readonly string[] = ["process", "require", "setImmediate"];
+
 /** Members of pure globals that are not pure themselves. */
 export const worldlyMembers: readonly { readonly object: string; readonly property: string; readonly why: string }[] = [
   { object: "Date", property: "now", why: "reads the clock" },

@@ -1,6 +1,6 @@
 import { isBuiltin } from "node:module";
 import { posix } from "node:path";
-import { floors, worldly } from "./floors.ts";
+import { floors, inBrowser, worldly } from "./floors.ts";
 import { faultAt, isIdentifier, propertyOf, textOf, walk, type Fault, type Node, type Source } from "./syntax.ts";
 
 interface Import {
@@ -61,10 +61,15 @@ function unreadable(source: Source): string | undefined {
 function complaintAbout(source: Source, specifier: string, typeOnly: boolean, declared: ReadonlySet<string>): string | undefined {
   const { below, packages } = floors[source.floor]!;
   if (/^\.{1,2}(\/|$)/.test(specifier)) {
-    const target = posix.join(posix.dirname(source.path), specifier).split("/")[0]!;
+    const path = posix.join(posix.dirname(source.path), specifier);
+    const [from, to] = [inBrowser(source.path), inBrowser(path)];
+    if (from !== to)
+      return from === undefined ? "imports what runs in a browser" : `${from} imports from outside: only its own files reach the browser`;
+    const target = path.split("/")[0]!;
     return target === source.floor || below.includes(target) ? undefined : `${source.floor} imports from ${target}`;
   }
   if (isBuiltin(specifier)) return worldly.includes(source.floor) ? undefined : `${source.floor} imports ${specifier}, a part of Node`;
+  if (inBrowser(source.path) !== undefined) return `${inBrowser(source.path)} imports the package ${specifier}`;
   const name = specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
   if (packages === "declared") return declared.has(name) ? undefined : `imports ${name}, which package.json does not name`;
   if (packages.includes(name)) return undefined;

@@ -22,6 +22,10 @@ export const soundTree: ReadonlyMap<string, string> = new Map([
   ["projections/voting.ts", `import "../domain/voting.ts";\nexport const done = 1;\n`],
   ["read-api/voting.ts", `import DataLoader from "dataloader";\nimport { a } from "../projections/voting.ts";\n`],
   [
+    "read-api/explorer/browser/page.ts",
+    `import { show } from "./elements.ts";\nsetTimeout(() => void fetch("/webhooks").then(show), Date.now() % 5);\n`,
+  ],
+  [
     "webhooks/deliver.ts",
     `export const run = (job) => job.process({ process: 1, fetch() {} }, "process.env and fetch()"); // setTimeout()\n`,
   ],
@@ -95,6 +99,21 @@ const imports: Plant[] = [
   at("domain/u.ts", "an address", `import "https://example.org/a.js";`, "domain imports the package https:"),
   at("ops/b.ts", "a package that nobody declared", `import "left-pad";`, "imports left-pad, which package.json does not name"),
   at("test/a.ts", "a package that nobody declared, in a test", `import "left-pad";`, "imports left-pad, which package.json does not name"),
+];
+
+const browser = "read-api/explorer/browser";
+const outside = `${browser} imports from outside: only its own files reach the browser`;
+const browsers: Plant[] = [
+  at(`${browser}/a.ts`, "a browser's file reaching out", `import type { A } from "../../../domain/voting.ts";`, outside),
+  at(`${browser}/b.ts`, "a browser's file with a package", `import "graphql";`, `${browser} imports the package graphql`),
+  at(`${browser}/c.ts`, "a browser's file with a part of Node", `import "node:fs";`, "read-api imports node:fs, a part of Node"),
+  at(`${browser}/d.ts`, "a browser's file with Node's globals", `const home = process.env.HOME;`, "process is nothing that a browser has"),
+  at(
+    "read-api/g.ts",
+    "somebody importing what runs in a browser",
+    `import "./explorer/browser/page.ts";`,
+    "imports what runs in a browser",
+  ),
 ];
 
 const world: Plant[] = [
@@ -184,4 +203,4 @@ const paths: Plant[] = [
   ),
 ];
 
-export const planted: readonly Plant[] = [...imports, ...world, ...shape, ...paths];
+export const planted: readonly Plant[] = [...imports, ...browsers, ...world, ...shape, ...paths];

@@ -1,4 +1,4 @@
-import { worldly, worldlyGlobals, worldlyMembers } from "./floors.ts";
+import { foreignToBrowsers, inBrowser, worldly, worldlyGlobals, worldlyMembers } from "./floors.ts";
 import { faultAt, isIdentifier, isNode, propertyOf, walk, type Fault, type Node, type Source } from "./syntax.ts";
 
 const globalObjects = ["globalThis", "global", "self", "window"];
@@ -6,10 +6,20 @@ const globalObjects = ["globalThis", "global", "self", "window"];
 /** What a floor that is handed everything does to get at the world all the same. */
 export function worldFaults(source: Source): Fault[] {
   if (worldly.includes(source.floor)) return [];
+  if (inBrowser(source.path) !== undefined) return browserFaults(source);
   const faults: Fault[] = [];
   walk(source.program, (node, parents) => {
     const complaint = parents.some(isTypeOnly) ? undefined : (complaintAboutUse(node, parents) ?? complaintAboutName(node, parents));
     if (complaint !== undefined) faults.push(faultAt(source, node, complaint));
+  });
+  return faults;
+}
+
+function browserFaults(source: Source): Fault[] {
+  const faults: Fault[] = [];
+  walk(source.program, (node, parents) => {
+    if (!isIdentifier(node, ...foreignToBrowsers) || parents.some(isTypeOnly) || isOnlyLabel(node, parents.at(-1))) return;
+    faults.push(faultAt(source, node, `${node["name"]} is nothing that a browser has`));
   });
   return faults;
 }

@@ -1,0 +1,55 @@
+/** One delivery: the event behind it, and everything that was tried. */
+import type { Attempt, Details } from "./asking.ts";
+import { badge, element, facts, foreignText, moment } from "./elements.ts";
+
+export function attemptsShown({
+  attempts,
+  eventId,
+  eventType,
+  id,
+  subject,
+  leafIndex,
+  generation,
+  state,
+  dueAt,
+  endedAt,
+  fault,
+}: Details): readonly HTMLElement[] {
+  return [
+    facts([
+      ["state", badge(state)],
+      ["fault", fault],
+      [state === "due" ? "due" : "ended", moment(state === "due" ? dueAt : endedAt)],
+      ["event", element("a", { href: `/log/events/${eventId}` }, eventType)],
+      ["leaf", String(leafIndex)],
+      ["id as told", element("code", {}, id)],
+      ["in order of", element("code", {}, subject)],
+      ["replay", generation > 0 ? String(generation) : null],
+      ["receipt", element("a", { href: `/log/proofs/${eventId}` }, "proof that it stands in the log")],
+    ]),
+    element("h3", {}, attempts.length === 1 ? "One attempt" : `${attempts.length || "No"} attempts`),
+    element("ol", { class: "attempts" }, ...attempts.map(attempt)),
+  ];
+}
+
+function attempt({ n, startedAt, tookMs, outcome, status, fault, kids, bodyHash, responseHead, remote, anchoredBy }: Attempt): HTMLElement {
+  const answer = responseHead === null ? "" : foreignText(responseHead);
+  return element(
+    "li",
+    {},
+    element("p", { class: "row" }, element("b", {}, `${n}`), badge(outcome), moment(startedAt)),
+    facts([
+      ["status", status === null ? null : String(status)],
+      ["fault", fault],
+      ["took", `${tookMs.toLocaleString("en")} ms`],
+      ["signed with", kids],
+      ["sent to", remote],
+      ["body, SHA-256", bodyHash === null ? null : element("code", {}, bodyHash)],
+      [
+        "anchored by",
+        anchoredBy === null ? "not yet: it is within a minute" : element("a", { href: `/log/events/${anchoredBy}` }, anchoredBy),
+      ],
+    ]),
+    ...(answer === "" ? [] : [element("p", { class: "soft" }, "It answered"), element("pre", { tabindex: "0" }, answer)]),
+  );
+}
