@@ -11,7 +11,8 @@ import { type Problem, problem, problemPath } from "../domain/problem.ts";
 import { mayRead } from "../domain/visibility.ts";
 import { Uuid } from "../event-schemas/values.ts";
 import { isPublished } from "../projections/checkpoints.ts";
-import { entryById, nodesOf, tileHashes, treeHead } from "../projections/log-reads.ts";
+import { entryById, type EntryRow, nodesOf, tileHashes, treeHead } from "../projections/log-reads.ts";
+import { askForPromise, promiseOf } from "../projections/promises.ts";
 import { bundleOf, entriesOf, everyKeeping } from "./bundle.ts";
 import type { ReadDeps } from "./deps.ts";
 import { proposalsIn } from "./events.ts";
@@ -53,7 +54,7 @@ function refuse(reply: FastifyReply, { code, status, title, detail, retryAfterSe
     .send(JSON.stringify({ type: problemPath(code), title, status, code, detail, requestId: reply.request.id }));
 }
 
-const notYet = () => problem("NOT_YET", "No checkpoint is signed yet");
+const notYet = () => problem("NOT_YET", "No checkpoint covers this yet");
 const nothingHere = (what: string) => problem("NOT_FOUND", what);
 
 /** The last checkpoint, of a tree that the rows have: where they are being made again a shorter file would be taken for the whole one, for good. */
@@ -107,7 +108,7 @@ async function eventFor(deps: LogDeps, request: FastifyRequest<{ Params: { id: s
   if ("status" in caller) return caller;
   const { id } = request.params;
   const { query } = deps.database;
-  const row = Uuid.safeParse(id).success ? await entryById(deps.database, id) : undefined;
+  const row = Uuid.safeParse(id).success ? await placed(deps, id) : undefined;
   if (!row) return nothingHere("There is no event of this id, or the rows have not come to it yet");
   const [recorded] = await deps.log.read(row.stream, row.revision);
   if (!recorded) return problem("UNAVAILABLE", "The event store does not show this event now");
@@ -119,6 +120,16 @@ async function eventFor(deps: LogDeps, request: FastifyRequest<{ Params: { id: s
     leafIndex: row.leaf_index,
     shows: mayRead({ type: entry.type, data, entry }, viewer!, (proposalId) => keepings.get(proposalId)),
   };
+}
+
+/** Where an event stands. What was recorded a moment ago is waited for: the rows of the tree follow the log. */
+async function placed({ database, log, passed }: LogDeps, id: string): Promise<EntryRow | undefined> {
+  const row = await entryById(database, id);
+  if (row) return row;
+  const [head, tree] = await Promise.all([log.head(), treeHead(database)]);
+  if (!head || (tree && tree.place.position >= head.position)) return undefined;
+  await passed([], head.position);
+  return entryById(database, id);
 }
 
 async function sendEvent(deps: LogDeps, request: FastifyRequest<{ Params: { id: string } }>, reply: FastifyReply): Promise<FastifyReply> {
@@ -142,13 +153,12 @@ async function sendReceipt(
 ): Promise<FastifyReply> {
   const event = await eventFor(deps, request);
   if ("status" in event) return refuse(reply, event);
-  const checkpoint = await signedTree(deps);
-  if ("status" in checkpoint) return refuse(reply, checkpoint);
   const { text, leafIndex, data, salts, shows } = event;
-  if (checkpoint.size <= leafIndex) return refuse(reply, problem("NOT_YET", "No checkpoint covers this event yet"));
   const asked = request.query.fields?.split(",");
   const unknown = asked?.find((field) => !Object.hasOwn(data, field) || !shows(field));
   if (unknown !== undefined) return refuse(reply, nothingHere(`This event has no field ${unknown} that you may see`));
+  const checkpoint = await untilCovered(deps, leafIndex);
+  if ("status" in checkpoint) return checkpoint.code === "NOT_YET" ? sendPromise(deps, event, reply) : refuse(reply, checkpoint);
   const path = await inclusionProof(leafIndex, checkpoint.size, nodesOf(deps.database));
   const receipt = writeReceipt({
     entry: text,
@@ -164,6 +174,42 @@ async function sendReceipt(
     .header("cache-control", "private, no-store")
     .header("content-disposition", `attachment; filename="${event.entry.id}.tlog-proof"`)
     .send(receipt);
+}
+
+const coveredMs = 2_000;
+const promisedMs = 2_000;
+const lookMs = 50;
+
+/** The first checkpoint that covers the leaf, or why there is none yet. */
+async function untilCovered(deps: LogDeps, leafIndex: number): Promise<{ readonly size: number; readonly note: string } | Problem> {
+  for (let left = coveredMs; ; left -= lookMs) {
+    const tree = await signedTree(deps);
+    if ("size" in tree && tree.size > leafIndex) return tree;
+    if (left <= 0) return "size" in tree ? notYet() : tree;
+    await deps.wait(lookMs);
+  }
+}
+
+/** What the signer, which alone holds the key, signs instead of a proof. It is taken back to this route later, or kept as evidence. */
+async function sendPromise(
+  { database: { query }, wait }: LogDeps,
+  { entry: { id, stream, rev } }: Placed,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  let note = await promiseOf(query, id);
+  if (note === undefined) await askForPromise(query, { event: id, stream, revision: rev });
+  for (let left = promisedMs; note === undefined && left > 0; left -= lookMs) {
+    await wait(lookMs);
+    note = await promiseOf(query, id);
+  }
+  if (note === undefined) return refuse(reply, notYet());
+  return reply
+    .code(202)
+    .type("text/plain; charset=utf-8")
+    .header("cache-control", "private, no-store")
+    .header("retry-after", "5")
+    .header("content-disposition", `attachment; filename="${id}.tlog-promise"`)
+    .send(note);
 }
 
 const sizeForm = /^(0|[1-9]\d{0,15})$/;

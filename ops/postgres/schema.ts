@@ -51,6 +51,22 @@ export const migrations: readonly Migration[] = [
       alter table log.checkpoint enable always trigger checkpoint_only_grows;`,
   },
   webhookTables,
+  {
+    // What the signer promised, for good, and what it is asked to promise.
+    id: "008-promises",
+    sql: `
+      create table log.promise (event uuid primary key, note text not null);
+      create trigger promise_only_grows before update or delete or truncate on log.promise
+        for each statement execute function log.refuse_change();
+      alter table log.promise enable always trigger promise_only_grows;
+      create schema promise;
+      create table promise.asked (
+        event uuid primary key,
+        stream text not null,
+        revision bigint not null,
+        place bigint generated always as identity
+      );`,
+  },
 ];
 
 /**
@@ -76,6 +92,10 @@ export const grants: readonly string[] = [
   "revoke update on webhook.attempt from minutebook_rows",
   "grant delete on webhook.blocked to minutebook_rows",
   "grant select on all tables in schema webhook to minutebook_app, minutebook_auditor",
+  // What is asked of the signer: by whoever serves proofs, who may ask for anything and get nothing that is not in the log.
+  "grant usage on schema promise to minutebook_rows, minutebook_auditor",
+  "grant select, insert, delete on all tables in schema promise to minutebook_rows",
+  "grant select on all tables in schema promise to minutebook_auditor",
   "alter schema read owner to minutebook_rows",
   "grant usage on schema read to minutebook_app, minutebook_auditor",
   "alter default privileges for role minutebook_rows in schema rows grant select on tables to minutebook_app, minutebook_auditor",

@@ -20,6 +20,7 @@ import {
   writeSignerStatus,
 } from "../keys/signing-record.ts";
 import { newestCheckpoint, publishCheckpoint } from "../../projections/checkpoints.ts";
+import { keepPromising } from "./promises.ts";
 
 export type SignerRun = {
   readonly log: EventLog;
@@ -191,11 +192,12 @@ async function follow(run: SignerRun, record: SigningRecord, held: Held, tell: T
       await held();
     }
   })();
+  const promising = keepPromising(run, held, stop);
   try {
-    await Promise.race([ticking, following]);
+    await Promise.race([ticking, following, promising]);
   } finally {
     stopping.abort();
-    await Promise.allSettled([ticking, following]);
+    await Promise.allSettled([ticking, following, promising]);
   }
 }
 

@@ -36,18 +36,24 @@ function parseSignature(line: string): NoteSignature {
   return { name, keyId: bytes.subarray(0, 4), signature: bytes.subarray(4) };
 }
 
-/** `<name>+<key id in lower-case hex>+<base64 of 0x01 and the public key>`. Throws `Malformed`, for a key of small order too. */
-export function parseVkey(vkey: string): VerificationKey {
+const ed25519 = 1;
+
+/**
+ * `<name>+<key id in lower-case hex>+<base64 of the type and the public key>`; the type is 0x01 unless another is asked for. Throws
+ * `Malformed`, also for a key of small order, or one that is not spelled canonically.
+ */
+export function parseVkey(vkey: string, type: number = ed25519): VerificationKey {
   const [, name, idText, base64] = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/s.exec(vkey) ?? [];
   const keyId = fromHex(idText ?? "");
   const bytes = fromB64(base64 ?? "");
   if (!name || !keyId || !bytes || !name.isWellFormed() || controls.test(name) || notInNames.test(name)) {
     throw new Malformed("not a verification key");
   }
-  if (bytes.length !== 33 || bytes[0] !== 1) throw new Malformed("not an Ed25519 verification key");
+  if (bytes.length !== 33 || bytes[0] !== type) throw new Malformed("not an Ed25519 verification key");
   if (!equalBytes(sha256(concat(utf8(`${name}\n`), bytes)).subarray(0, 4), keyId)) throw new Malformed("a key id that is not its key's");
   const publicKey = bytes.subarray(1);
   if (isSmallOrder(publicKey)) throw new Malformed("a key of small order");
+  if (!isCanonicalPoint(publicKey)) throw new Malformed("a key that is not spelled canonically");
   return { name, keyId, publicKey };
 }
 
@@ -69,10 +75,18 @@ export function isSmallOrder(point: Uint8Array): boolean {
   return smallOrder.has(hex(bytes));
 }
 
+/** Whether the y coordinate is below 2^255 − 19 (RFC 8032 §5.1.3): all others have a second spelling. */
+export function isCanonicalPoint(point: Uint8Array): boolean {
+  if ((point[31]! & 0x7f) !== 0x7f || point[0]! < 0xed) return true;
+  for (let at = 1; at < 31; at++) if (point[at] !== 0xff) return true;
+  return false;
+}
+
 /** Whether a signature verifies under the rule that every library agrees with. */
 export async function isSigned(verify: VerifyEd25519, publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
   if (publicKey.length !== 32 || signature.length !== 64) return false;
   if (isSmallOrder(publicKey) || isSmallOrder(signature)) return false;
+  if (!isCanonicalPoint(publicKey) || !isCanonicalPoint(signature)) return false;
   return verify(publicKey, message, signature);
 }
 

@@ -1,7 +1,7 @@
 /** Receipts as a verifier reads them (C2SP tlog-proof with our `extra` line, §7). */
 import { Malformed, parseCanonical, type Json } from "../canonical-json.ts";
 import type { Entry } from "../entry.ts";
-import { fromB64, fromUtf8, sha256 } from "../hash.ts";
+import { b64u, fromB64, fromUtf8, sha256 } from "../hash.ts";
 import type { Problem } from "./checker.ts";
 import { readEntry } from "./entry.ts";
 import { reasonOf } from "./examine.ts";
@@ -12,6 +12,8 @@ import { checkInclusion } from "./tree.ts";
 /** What a good receipt proves: this entry, at this place of this signed tree, with these fields. */
 export type Receipt = {
   readonly entry: Entry;
+  /** The entry hash as b64u. */
+  readonly hash: string;
   readonly index: number;
   readonly checkpoint: Checkpoint;
   readonly shown: Readonly<Record<string, Json>>;
@@ -48,13 +50,14 @@ async function openReceipt(text: string, vkey: string, verify: VerifyEd25519): P
   });
   const { entryText, shown, digests } = readExtra(after("extra ", extra));
   const entry = readEntry(entryText, checkpoint.origin);
-  if (!checkInclusion(index, checkpoint.size, sha256(`\0${entryText}`), path, checkpoint.root)) {
+  const hash = sha256(`\0${entryText}`);
+  if (!checkInclusion(index, checkpoint.size, hash, path, checkpoint.root)) {
     throw new Malformed("the entry is not at this place of the signed tree");
   }
   const lines = [...digests].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, digest]) => `${name} ${digest}\n`);
   if (commitmentOf(lines) !== entry.payload) throw new Malformed("the fields are not what the entry commits to");
   const withheld = [...digests.keys()].filter((name) => !Object.hasOwn(shown, name));
-  return { entry, index, checkpoint, shown, withheld };
+  return { entry, hash: b64u(hash), index, checkpoint, shown, withheld };
 }
 
 function after(word: string, line: string | undefined): string {
