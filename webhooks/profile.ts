@@ -12,7 +12,10 @@ import type { Json } from "../domain/log/canonical-json.ts";
  */
 export type Tellable = {
   readonly type: string;
+  /** In today's shape. */
   readonly data: Readonly<Record<string, Json>>;
+  /** In the shape in which it was recorded: a body made from it is the same whatever versions come after. */
+  readonly recorded: Readonly<Record<string, Json>>;
   readonly entry: Entry;
   readonly leafIndex: number;
   readonly erased: readonly string[];

@@ -37,7 +37,7 @@ export async function tellables(profile: Profile, tales: readonly Tale[], tellin
       else fields[field] = value;
     }
     const { entry, leafIndex } = seen;
-    return { ...inTodaysShape(seen, fields), entry, leafIndex, erased };
+    return { ...inTodaysShape(seen, fields), recorded: fields, entry, leafIndex, erased };
   });
 }
 

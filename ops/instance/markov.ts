@@ -71,7 +71,23 @@ async function nextStep({ config, open }: MarkovRun, webhookId: string, entries:
   if (!known) return on("StageWebhookSecret", { scheme: "gr", secret });
   if (known.state === "revoked") return "MINUTEBOOK_MARKOV_SECRET is one that was revoked";
   if (known.state !== "active") return on("ActivateWebhookSecret", { kid: known.kid });
+  const other = standardForm(secret);
+  const sameKey = state.secrets.find(({ kid, scheme }) => scheme === "v1" && told.secrets.get(kid) === other);
+  if (other !== undefined && !sameKey) return on("StageWebhookSecret", { scheme: "v1", secret: other });
+  if (sameKey?.state === "staged" || sameKey?.state === "retiring") return on("ActivateWebhookSecret", { kid: sameKey.kid });
   return state.status === "running" && !state.isVerified ? on("VerifyWebhook", { address: state.address }) : undefined;
+}
+
+const standardKeyBytes = [24, 64] as const;
+
+/**
+ * The same secret in the form of Standard Webhooks, whose headers go with the contract's own: the key is the text's bytes in both. Undefined where
+ * it is too long for that form.
+ */
+function standardForm(secret: string): string | undefined {
+  const key = Buffer.from(secret);
+  const [least, most] = standardKeyBytes;
+  return key.length >= least && key.length <= most ? `whsec_${key.toString("base64")}` : undefined;
 }
 
 /** The address and the secrets as they were recorded, opened. */

@@ -32,7 +32,7 @@ function told(type: string, data: Record<string, Json>, more: Partial<Tellable> 
     cmd: "3f2504e0-4f89-5d3a-9a0c-0305e82c3301",
     payload: digest,
   };
-  return { type, data, entry, leafIndex: 41, erased: [], ...rest };
+  return { type, data, recorded: data, entry, leafIndex: 41, erased: [], ...rest };
 }
 
 const settings: Settings = {
