@@ -14,12 +14,13 @@ input{width:min(100%,24rem)}:focus-visible{outline:2px solid var(--mark);outline
 .counts{display:flex;flex-wrap:wrap;gap:.2rem 1rem;font-size:.9rem;color:var(--soft);font-variant-numeric:tabular-nums}.counts .bad{color:var(--bad);font-weight:600}
 .badge{display:inline-block;padding:.02rem .5rem;border:1px solid currentColor;border-radius:1rem;font-size:.8rem;line-height:1.5;white-space:nowrap;color:var(--soft)}
 .badge:is(.active,.delivered,.closed,.fresh){color:var(--good)}.badge:is(.dead,.open,.disabled,.failed,.late){color:var(--bad)}.badge:is(.due,.half,.soon,.staged,.retiring,.paused,.unverified,.unknown){color:var(--mark)}
-.facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,13rem),1fr));gap:.6rem 1.4rem;margin:1rem 0}.facts dt{color:var(--soft);font-size:.86rem}.facts dd{margin:0;overflow-wrap:anywhere}
+.facts{display:grid;gap:.6rem 1.4rem;margin:1rem 0}.facts dt{color:var(--soft);font-size:.86rem}.facts dd{margin:0;overflow-wrap:anywhere}
 .halves{display:grid;gap:0 3rem;grid-template-columns:minmax(0,1fr)}td,th{vertical-align:top;font-size:.94rem}tr.chosen{background:var(--card)}td a[aria-current]{font-weight:700}
 .attempts{list-style:none;padding:0;display:grid;gap:.8rem}.attempts li{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:.6rem 1.1rem}.attempts p{margin:.4rem 0}
 pre{white-space:pre-wrap;max-height:16rem;overflow:auto;margin:.4rem 0;padding:.6rem .8rem;background:var(--paper);border-radius:.4rem}.secret{display:block;padding:.7rem .9rem;background:var(--paper);border:1px solid var(--line);border-radius:.4rem;user-select:all}
 dialog{color:inherit;background:var(--card);border:1px solid var(--line);border-radius:.8rem;padding:1.4rem 1.6rem;width:min(34rem,calc(100vw - 2rem))}dialog h2{margin-top:0}dialog::backdrop{background:#0008}
-@media(min-width:64rem){.halves{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}}`;
+#list td{white-space:nowrap}.wide+.row{margin-top:.8rem}.facts{grid-template-columns:repeat(auto-fill,minmax(min(100%,16rem),1fr))}
+@media(min-width:64rem){.halves{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}}@media(max-width:64rem){#delivery{order:-1}}`;
 
 const states = ["due", "delivered", "dead", "erased"].map((state) => `<option>${state}</option>`).join("");
 

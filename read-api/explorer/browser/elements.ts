@@ -34,7 +34,6 @@ const units = [
   ["day", 86_400],
   ["hour", 3_600],
   ["minute", 60],
-  ["second", 1],
 ] as const;
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 
@@ -42,8 +41,9 @@ const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 export function moment(at: string | null): HTMLElement | string {
   if (at === null) return "–";
   const seconds = Math.round((Date.parse(at) - Date.now()) / 1_000);
-  const [unit, size] = units.find(([, length]) => Math.abs(seconds) >= length) ?? units[3];
-  return element("time", { datetime: at, title: at }, relative.format(Math.trunc(seconds / size), unit));
+  const [unit, size] = units.find(([, length]) => Math.abs(seconds) >= length) ?? [];
+  const words = unit ? relative.format(Math.trunc(seconds / size), unit) : seconds > 0 ? "in a moment" : "just now";
+  return element("time", { datetime: at, title: at }, words);
 }
 
 export function table(
