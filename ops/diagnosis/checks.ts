@@ -33,6 +33,9 @@ export type Probes = {
   readonly signer: () => { readonly status: "signing" | "standby" | "waiting" | "refused"; readonly reason?: string } | undefined;
   /** How many entries the newest checkpoint covers, and how many there were a moment before it was asked for. */
   readonly checkpoint: () => Promise<{ readonly size: number; readonly entries: number } | undefined>;
+  /** Where the bytes of evidence lie. Throws where nothing can be kept there. */
+  readonly evidence: () => Promise<string>;
+  readonly webhooks: () => Promise<WebhookFindings | undefined>;
 };
 
 export type Key = {
@@ -49,6 +52,17 @@ export type DatabaseFindings = {
   readonly missingMigrations: readonly string[];
   readonly unknownMigrations: readonly string[];
 };
+export type WebhookFindings = {
+  readonly webhooks: number;
+  /** Entries that are not fanned out yet. */
+  readonly behind: number;
+  readonly dead: number;
+  /** Circuits that are open, and lanes that stopped. */
+  readonly open: number;
+  readonly stopped: number;
+  /** How old the oldest active secret is. */
+  readonly secretDays: number;
+};
 export type ProjectionFindings = {
   readonly name: string;
   readonly behind: number;
@@ -64,6 +78,8 @@ const notRunning = ok("not asked: the instance does not run");
 const reason = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 type Check = { readonly look: (probes: Probes) => Verdict | Promise<Verdict>; /** When looking itself fails. */ readonly todo: string };
+
+const secretsDays = { due: 90, late: 97 };
 
 /** Each by its name. What fails keeps the instance from running, or from being trusted. */
 export const checks: Readonly<Record<string, Check>> = {
@@ -276,6 +292,30 @@ export const checks: Readonly<Record<string, Check>> = {
           "see the log of the program: the signer says why it does not sign",
         );
       return ok(`the last signed checkpoint covers all ${found.size.toLocaleString("en")} entries`);
+    },
+  },
+  evidence: {
+    todo: "see that MINUTEBOOK_HOME/media may be written to, or that the bucket in MINUTEBOOK_MEDIA_URL answers",
+    look: async ({ evidence }) => ok(await evidence()),
+  },
+  webhooks: {
+    todo: "mend the database first",
+    look: async ({ webhooks }) => {
+      const found = await webhooks();
+      if (!found) return notRunning;
+      const { behind, dead, open, stopped, secretDays } = found;
+      if (stopped > 0)
+        return fail(
+          `${stopped} lanes stopped: bodies came out differently than they were told`,
+          "go back to the release that told them first",
+        );
+      if (behind > 1_000) return fail(`${behind} entries are not told of yet`, "start a process with the role deliverer, and see its log");
+      if (secretDays >= secretsDays.late)
+        return fail(`a secret is ${secretDays} days old`, "stage a new one and activate it: 90 days are the most");
+      if (open > 0) return warn(`${open} circuits are open: deliveries wait`, "see /deliveries, and ask the receivers");
+      if (dead > 0) return warn(`${dead} deliveries were given up`, "see /deliveries; redrive-deliveries puts them back");
+      if (secretDays >= secretsDays.due) return warn(`a secret is ${secretDays} days old`, "stage a new one and activate it");
+      return ok(found.webhooks === 0 ? "none" : `${found.webhooks}, none of them in trouble`);
     },
   },
 };

@@ -1,7 +1,7 @@
 /** The world as `doctor` finds it. Nothing is started, changed or kept. */
 import { execFile } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
-import { mkdtemp, open, readFile, rm, statfs } from "node:fs/promises";
+import { access, constants, mkdtemp, open, readFile, rm, statfs } from "node:fs/promises";
 import { createServer } from "node:net";
 import { totalmem, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -12,6 +12,7 @@ import { newestCheckpoint } from "../../projections/checkpoints.ts";
 import type { Config } from "../config.ts";
 import { openEventLog } from "../event-log/open.ts";
 import { readSignerStatus } from "../keys/signing-record.ts";
+import { bucketStore } from "../media/s3.ts";
 import { locateBinaries } from "../postgres/binaries.ts";
 import { type Connections, connectionsFor, connectionsForUrl } from "../postgres/connections.ts";
 import { readHomeState } from "../postgres/home-state.ts";
@@ -19,7 +20,7 @@ import { migrations } from "../postgres/schema.ts";
 import { checkDurability, clockSkewMs } from "../postgres/server-checks.ts";
 import { attachPostgres } from "../postgres/supervisor.ts";
 import { openDatabase } from "../processes/database.ts";
-import type { DatabaseFindings, Key, Probes } from "./checks.ts";
+import type { DatabaseFindings, Key, Probes, WebhookFindings } from "./checks.ts";
 import { withClient } from "../postgres/client.ts";
 
 const execute = promisify(execFile);
@@ -75,6 +76,11 @@ export function realProbes(config: Config): Probes {
       }
     },
     signer: () => readSignerStatus(config.home),
+    evidence: () => evidenceAt(config),
+    async webhooks() {
+      const [found, size] = await Promise.all([connections(), entries()]);
+      return found && size !== undefined ? webhooksOf(found, size) : undefined;
+    },
     async checkpoint() {
       const [found, size] = await Promise.all([connections(), entries()]);
       return found && size !== undefined ? { entries: size, size: await signedSize(found, size) } : undefined;
@@ -187,6 +193,35 @@ async function entriesOf(
     return last;
   } finally {
     await log.close();
+  }
+}
+
+/** Throws where nothing can be written, or the bucket does not answer. */
+async function evidenceAt({ home, mediaBucket }: Config): Promise<string> {
+  if (mediaBucket) {
+    await bucketStore(mediaBucket).find("0".repeat(64));
+    return `in ${mediaBucket.url}`;
+  }
+  const folder = nearest(join(home, "media"));
+  await access(folder, constants.W_OK);
+  return folder === join(home, "media") ? `in ${folder}` : "no file yet";
+}
+
+async function webhooksOf({ rows }: Connections, entries: number): Promise<WebhookFindings> {
+  const database = openDatabase(rows);
+  try {
+    const [found] = await database.query<Omit<WebhookFindings, "behind"> & { readonly told: number }>(
+      `select (select count(*) from webhook.subscription where status <> 'removed') as webhooks,
+         coalesce((select size from webhook.checkpoint), 0) as told,
+         (select count(*) from webhook.delivery where state = 'dead') as dead,
+         (select count(*) from webhook.breaker where state <> 'closed') as open,
+         (select count(*) from webhook.lane where stopped is not null) as stopped,
+         coalesce((select max(extract(day from now() - active_at::timestamptz))::int from webhook.secret where state = 'active'), 0) as "secretDays"`,
+    );
+    const { told, ...rest } = found!;
+    return { ...rest, behind: rest.webhooks === 0 ? 0 : Math.max(0, entries - told) };
+  } finally {
+    await database.close();
   }
 }
 

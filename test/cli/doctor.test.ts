@@ -4,6 +4,8 @@ import { checks, diagnose, type Probes } from "../../ops/diagnosis/checks.ts";
 const gib = 1024 ** 3;
 const database = { skewMs: 3, missingMigrations: [], unknownMigrations: [] };
 
+const told = { webhooks: 1, behind: 0, dead: 0, open: 0, stopped: 0, secretDays: 3 };
+
 const sound: Probes = {
   node: () => "24.21.0",
   npm: async () => "11.0.0",
@@ -26,6 +28,8 @@ const sound: Probes = {
   projections: async () => [{ name: "voting", behind: 0 }],
   signer: () => ({ status: "signing" }),
   checkpoint: async () => ({ size: 12, entries: 12 }),
+  evidence: async () => "in a folder",
+  webhooks: async () => told,
 };
 
 const broken = () => Promise.reject(new Error("the world said no"));
@@ -102,6 +106,13 @@ const cases: readonly Case[] = [
   ["projections", "warn", { projections: async () => [{ name: "voting", behind: 5_000 }] }, "5000 entries behind"],
   ["signer", "fail", { signer: () => ({ status: "refused", reason: "history was changed" }) }, "history was changed"],
   ["signer", "warn", { signer: () => ({ status: "waiting", reason: "no database" }) }, "no database"],
+  ["evidence", "fail", { evidence: broken }, "the world said no"],
+  ["webhooks", "fail", { webhooks: async () => ({ ...told, stopped: 1 }) }, "1 lanes stopped"],
+  ["webhooks", "fail", { webhooks: async () => ({ ...told, behind: 5_000 }) }, "5000 entries"],
+  ["webhooks", "fail", { webhooks: async () => ({ ...told, secretDays: 97 }) }, "97 days"],
+  ["webhooks", "warn", { webhooks: async () => ({ ...told, secretDays: 90 }) }, "90 days"],
+  ["webhooks", "warn", { webhooks: async () => ({ ...told, open: 1 }) }, "circuits"],
+  ["webhooks", "warn", { webhooks: async () => ({ ...told, dead: 2 }) }, "given up"],
   ["checkpoint", "fail", { checkpoint: async () => ({ size: 3, entries: 12 }) }, "3 of 12"],
 ];
 
@@ -120,6 +131,7 @@ describe("doctor", () => {
       eventStore: nothing,
       projections: nothing,
       checkpoint: nothing,
+      webhooks: nothing,
       signer: () => undefined,
     };
     expect((await diagnose(stopped)).filter(({ status }) => status !== "ok")).toEqual([]);
