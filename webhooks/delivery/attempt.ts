@@ -84,6 +84,7 @@ async function attempt(world: DeliveryWorld, endpoint: Endpoint, { row, body, re
   });
   const { answered, tookMs, reused, remote } = sent;
   const fault = profile.fault(answered);
+  noteAnswer(world, endpoint, sent, timestamp * 1_000);
   world.attempted({ profile: profile.name, result: fault ? "failed" : "delivered", status: statusOf(answered), tookMs });
   const kids = secrets.filter((secret) => secret.scheme !== "gr" || secret.state === "active").map(({ kid }) => kid);
   const bodyHash = row.body_hash!;
@@ -92,6 +93,34 @@ async function attempt(world: DeliveryWorld, endpoint: Endpoint, { row, body, re
     sent,
     fault,
   };
+}
+
+const skewMs = 60_000;
+const againMs = 600_000;
+/** When each endpoint's clock was last complained of. */
+const complainedAt = new WeakMap<Endpoint, number>();
+
+/** What people should hear of an answer, though it changes nothing for its delivery. `startedAt`: milliseconds since 1970. */
+function noteAnswer(world: DeliveryWorld, endpoint: Endpoint, { answered, tookMs }: Sent, startedAt: number): void {
+  if (answered.kind !== "answered") return;
+  noteMove(world, endpoint, answered);
+  const offMs = Date.parse(answered.headers["date"] ?? "") - (startedAt + tookMs);
+  if (!(Math.abs(offMs) > skewMs) || world.elapsed() - (complainedAt.get(endpoint) ?? -Infinity) < againMs) return;
+  complainedAt.set(endpoint, world.elapsed());
+  world.logger.warn(
+    { part: "deliverer", webhook: endpoint.webhookId, offSeconds: Math.round(offMs / 1_000) },
+    "the receiver's clock is off: beyond 300 s it refuses what is signed now",
+  );
+}
+
+/** Never followed; whoever runs the webhook decides whether the new address is meant. What stands behind `?` may be secret. */
+function noteMove({ logger }: DeliveryWorld, endpoint: Endpoint, { status, headers }: Extract<Answered, { kind: "answered" }>): void {
+  const { location } = headers;
+  if (status < 300 || status > 399 || location === undefined) return;
+  logger.warn(
+    { part: "deliverer", webhook: endpoint.webhookId, location: location.split(/[?#]/)[0]! },
+    "the receiver has moved: update the url",
+  );
 }
 
 const noSecret: Fault = { class: "self", name: "no-secret" };
