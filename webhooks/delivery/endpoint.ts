@@ -50,9 +50,13 @@ export class Endpoint {
     this.#world = world;
   }
 
+  get isStale(): boolean {
+    return this.#world.elapsed() - this.#readAt >= freshMs;
+  }
+
   /** At most a quarter of a second old: who pauses a webhook does not wait for longer. */
   async refresh(): Promise<void> {
-    if (this.#world.elapsed() - this.#readAt < freshMs) return;
+    if (!this.isStale) return;
     await (this.#reading ??= this.#read().finally(() => (this.#reading = undefined)));
   }
 

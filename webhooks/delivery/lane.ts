@@ -2,12 +2,13 @@
  * One worker at one lane. It holds the lease, has up to a hundred due deliveries in hand, sends those of different subjects side by side and
  * those of one subject one after the other, and settles what came of them in between.
  */
+import { Unavailable } from "../../domain/log/event-log.ts";
 import { type Ready, deliver, ready, RendererDrift } from "./attempt.ts";
 import { claim, type Due, leaveLane, type Lease, placeOf, stopLane, takeLane } from "./claim.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { coveredSize } from "./proof-header.ts";
 import { giveTokens, remainingIn, takeTokens } from "./rate.ts";
-import { type Outcome, settle } from "./settle.ts";
+import { onceItAnswers, type Outcome, settle } from "./settle.ts";
 import type { Turns } from "./turns.ts";
 import type { DeliveryWorld } from "./world.ts";
 
@@ -92,7 +93,7 @@ export class LaneWorker {
     this.#leasedAt = leasedAt;
     try {
       const holds = await this.#work(leasedAt + drainMs);
-      await this.#giveTokens();
+      await this.#giveTokens().catch((error) => this.#claimsLater(error));
       await endpoint.written();
       if (!holds) return elsewhereMs;
     } finally {
@@ -100,7 +101,10 @@ export class LaneWorker {
       this.#stops = true;
       this.#putBack();
     }
-    const next = await turns.take(webhookId, () => leaveLane(world.database, lease));
+    // Order: a lane that is not given back stands still until its lease ends.
+    const next = await turns.take(webhookId, () =>
+      onceItAnswers(world, { webhook: webhookId, lane }, () => leaveLane(world.database, lease)),
+    );
     return this.#again ?? next;
   }
 
@@ -114,7 +118,7 @@ export class LaneWorker {
         this.#putBack();
       }
       if (this.#mustSettle() && !(await this.#settle())) return false;
-      if (this.#mayClaim() && !(await this.#claim())) return false;
+      if (this.#mayClaim() && !(await this.#claim().catch((error) => this.#claimsLater(error)))) return false;
       if (this.#chains.size > 0) await this.#heard();
       else if (this.#outcomes.length === 0 && (this.#ends || this.#isDry)) return true;
     }
@@ -176,6 +180,16 @@ export class LaneWorker {
     this.#unuse(most - rows.length);
     if (rows.length === most && !this.#isProbe) this.#isDry = false;
     if (awaitCheckpoint && rows.length < most) this.#again = uncoveredMs;
+    return true;
+  }
+
+  /** What is under way goes on, and is settled. What the statement may have claimed is in no hand, so that the next one claims it. */
+  #claimsLater(error: Error): true {
+    if (!(error instanceof Unavailable)) throw error;
+    const { world, endpoint, lane } = this.#run;
+    world.logger.warn({ part: "deliverer", webhook: endpoint.webhookId, lane }, `nothing is claimed: ${error.message}`);
+    this.#ends = true;
+    this.#again = elsewhereMs;
     return true;
   }
 
@@ -254,6 +268,8 @@ export class LaneWorker {
     while (chain.length > 0) {
       await endpoint.enter();
       try {
+        // What was paused or revoked meanwhile holds for what is in hand too. While nobody can say so, what was known is.
+        if (endpoint.isStale) await endpoint.refresh().catch(ifAway);
         if (!this.#maySend()) this.#release(subject, chain);
         const one = chain.shift();
         if (!one) return;
@@ -313,6 +329,10 @@ export class LaneWorker {
     this.#isRung = false;
   }
 }
+
+const ifAway = (error: Error) => {
+  if (!(error instanceof Unavailable)) throw error;
+};
 
 /** What comes after it in its subject waits. */
 const holdsUp = (outcome: Outcome) => outcome.kind === "again" || (outcome.kind === "dead" && outcome.holds);

@@ -42,14 +42,24 @@ const settleAgainMs = 100;
  * Settles, and keeps the lane for another lease. False when the lane was taken by another: what it found in hand is told as unknown, and nothing
  * of ours is written. While the database cannot answer the results are kept, for as long as anybody may wait; then the lease lapses.
  */
-export async function settle(world: DeliveryWorld, lease: Lease, outcomes: readonly Outcome[], inHand: readonly Due[]): Promise<boolean> {
+export function settle(world: DeliveryWorld, lease: Lease, outcomes: readonly Outcome[], inHand: readonly Due[]): Promise<boolean> {
+  let isAgain = false;
+  return onceItAnswers(world, { webhook: lease.webhookId, kept: outcomes.length }, () => {
+    const written = write(world, lease, outcomes, inHand, isAgain);
+    isAgain = true;
+    return written;
+  });
+}
+
+/** Comes again while the database cannot answer. */
+export async function onceItAnswers<T>(world: DeliveryWorld, about: object, work: () => Promise<T>): Promise<T> {
   const since = world.elapsed();
-  for (let isAgain = false; ; isAgain = true) {
+  for (;;) {
     try {
-      return await write(world, lease, outcomes, inHand, isAgain);
+      return await work();
     } catch (error) {
       if (!(error instanceof Unavailable) || world.elapsed() - since >= settleWithinMs) throw error;
-      world.logger.warn({ part: "deliverer", webhook: lease.webhookId, kept: outcomes.length }, `results are kept: ${error.message}`);
+      world.logger.warn({ part: "deliverer", ...about }, `results are kept: ${error.message}`);
       await world.wait(settleAgainMs);
     }
   }
