@@ -11,6 +11,7 @@ import { eventTypes, storedSchema, versionsOf } from "../event-schemas/json-sche
 import { schemaText } from "../read-api/schema.ts";
 import { commands } from "./commands.ts";
 import { httpServer } from "./http/server.ts";
+import { verifiers } from "./verifiers.ts";
 
 const catalogueFolder = "event-schemas/catalogue";
 export const publishedPath = `${catalogueFolder}/published.json`;
@@ -116,6 +117,7 @@ export async function generated(read: (path: string) => string | undefined): Pro
     ],
     ["docs/events.md", eventsPage()],
     ["docs/openapi.json", json(await openApi())],
+    ...(await verifiers()),
     ["read-api/explorer/generated/deliveries.ts", await bundled("deliveries")],
   ]);
 }

@@ -1,8 +1,10 @@
+import { readFileSync } from "node:fs";
 import type { FastifyInstance } from "fastify";
 import { commandRoutes } from "../../commands/http.ts";
 import { uploadRoutes } from "../../commands/upload.ts";
 import { newestCheckpoint } from "../../projections/checkpoints.ts";
 import { logRoutes } from "../../read-api/log.ts";
+import { type GivenAway, verifierRoutes } from "../../read-api/pages/verifier.ts";
 import { readRoutes } from "../../read-api/routes.ts";
 import { mediaRoutes } from "../../read-api/tasks/media.ts";
 import { webhookRoutes } from "../../webhooks/http.ts";
@@ -38,6 +40,13 @@ export async function openApi(instance: Instance, broke: Broke): Promise<Fastify
     );
     await app.register(async (scope) => webhookRoutes(scope, webhooksOf(instance)));
     await app.register(async (scope) => readRoutes(scope, reads));
+    await app.register(async (scope) => verifierRoutes(scope, givenAway()));
     await app.register(async (scope) => logRoutes(scope, { ...reads, vkey: instance.vkey }));
   });
+}
+
+/** The generated files, as they lie in this checkout. */
+function givenAway(): GivenAway {
+  const read = (name: string) => readFileSync(new URL(`../../read-api/explorer/verifier/${name}`, import.meta.url), "utf8");
+  return { page: read("verifier.html"), script: read("minutebook-verify.mjs") };
 }

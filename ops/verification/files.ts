@@ -4,6 +4,7 @@ import { open, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { fromUtf8 } from "../../domain/log/hash.ts";
 import { verifyBundle, verifyReceipt, type BundleResult, type Problem, type ReceiptResult } from "../../domain/log/verify.ts";
+import { bundleFinding, count, inWords, receiptFinding } from "../../read-api/explorer/verifier/words.ts";
 import { useNodeHashes, verifyEd25519 } from "../crypto.ts";
 import { Examiner } from "./examiner.ts";
 
@@ -48,7 +49,7 @@ export async function verifyPath(
   if (found.isDirectory()) {
     const result = await verifyDirectory(path, options, isTerminal ? progressBar(err) : undefined);
     if (isTerminal) err("\r\x1b[K");
-    out(options.json ? `${JSON.stringify(result)}\n` : bundleInWords(result));
+    out(options.json ? `${JSON.stringify(result)}\n` : inWords(bundleFinding(result, options.vkey !== undefined)));
     return result.exit;
   }
   if (options.vkey === undefined) {
@@ -56,7 +57,7 @@ export async function verifyPath(
     return 2;
   }
   const result = await verifyFile(path, options.vkey);
-  out(options.json ? `${JSON.stringify(receiptAsJson(result))}\n` : receiptInWords(result));
+  out(options.json ? `${JSON.stringify(receiptAsJson(result))}\n` : inWords(receiptFinding(result)));
   return result.exit;
 }
 
@@ -178,53 +179,8 @@ function progressBar(err: (text: string) => void): (checked: number, all: number
   };
 }
 
-function bundleInWords({ exit, problem, counts, word, origin, from, to, notes }: BundleResult): string {
-  const classes: readonly (readonly [string, number])[] = [
-    ["verified", counts.verified],
-    ["sealed", counts.sealed],
-    ["declared erased", counts.declaredErased],
-    ["withheld", counts.withheld],
-    ["tampered", counts.tampered],
-  ];
-  const lines: string[] = [];
-  if (origin !== undefined) {
-    lines.push(`${origin}, leaves ${from} to ${to! - 1}`);
-    for (const [name, entries] of classes) lines.push(`  ${name.padEnd(16)}${count(entries).padStart(12)}`);
-    lines.push(
-      `  ${count(word.serversWord)} commands on the server's word, ${count(word.authHidden)} whose authorisation is sealed or withheld`,
-    );
-  }
-  lines.push(...notes.map((note) => `Note: ${note}.`), verdict(exit, problem));
-  return `${lines.join("\n")}\n`;
-}
-
-function receiptInWords(result: ReceiptResult): string {
-  if (result.exit === 3) return `${verdict(3, result.problem)}\n`;
-  const { entry, index, checkpoint, shown, withheld } = result.receipt;
-  const lines = [
-    `${entry.type} (version ${entry.sv}), recorded ${entry.at} by ${entry.by}`,
-    `stream ${entry.stream}, revision ${entry.rev}; leaf ${index} of ${checkpoint.size} of ${checkpoint.origin}`,
-    ...Object.entries(shown).map(([name, value]) => `  ${name} = ${JSON.stringify(value)}`),
-    ...(withheld.length > 0 ? [`  withheld: ${withheld.join(", ")}`] : []),
-    ...result.notes.map((note) => `Note: ${note}.`),
-    verdict(0),
-  ];
-  return `${lines.join("\n")}\n`;
-}
-
 function receiptAsJson(result: ReceiptResult): object {
   if (result.exit === 3) return result;
   const { checkpoint, ...receipt } = result.receipt;
   return { ...result, receipt: { ...receipt, origin: checkpoint.origin, size: checkpoint.size } };
-}
-
-function verdict(exit: 0 | 3, problem?: Problem): string {
-  if (exit === 0) return "All of it verifies.";
-  const { leaf, stream, file, reason } = problem!;
-  const place = [leaf === undefined ? "" : `leaf ${leaf}`, stream === undefined ? "" : `stream ${stream}`, file ?? ""];
-  return `DOES NOT VERIFY: ${[...place.filter((part) => part !== ""), reason].join(" · ")}`;
-}
-
-function count(number: number): string {
-  return number.toLocaleString("en");
 }

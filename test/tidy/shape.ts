@@ -1,8 +1,18 @@
 import { posix } from "node:path";
-import { bannedFiles, bannedFolders, bannedLastWords, flatFolders, limits, onlyJavaScript, standardNames, topLevel } from "./floors.ts";
+import {
+  bannedFiles,
+  bannedFolders,
+  bannedLastWords,
+  flatFolders,
+  generatedJavaScript,
+  limits,
+  onlyJavaScript,
+  standardNames,
+  topLevel,
+} from "./floors.ts";
 import { faultAt, isIdentifier, lineOf, walk, type Fault, type Node, type Source } from "./syntax.ts";
 
-export const isCode = (path: string): boolean => /\.([cm]?[jt]s|[jt]sx)$/.test(path);
+export const isCode = (path: string): boolean => /\.([cm]?[jt]s|[jt]sx)$/.test(path) && !generatedJavaScript.includes(path);
 
 /** What a path says before the file is opened. */
 export function pathFaults(path: string): Fault[] {
@@ -14,7 +24,7 @@ export function pathFaults(path: string): Fault[] {
     parts.some((folder) => bannedFolders.includes(folder)) ? "lies in a folder whose name says nothing" : undefined,
     isCode(file) && bannedFiles.includes(words.join("-")) ? "has a name that says nothing" : undefined,
     isCode(file) && bannedLastWords.includes(words.at(-1)!) ? `ends its name in "${words.at(-1)}"` : undefined,
-    isCode(file) && !/(?<!\.d)\.ts$/.test(file) && path !== onlyJavaScript ? `is not TypeScript: only ${onlyJavaScript} may be` : undefined,
+    isCode(path) && !/(?<!\.d)\.ts$/.test(file) && path !== onlyJavaScript ? `is not TypeScript: only ${onlyJavaScript} may be` : undefined,
   ];
   return complaints.flatMap((message) => (message === undefined ? [] : [{ path, line: 1, message }]));
 }

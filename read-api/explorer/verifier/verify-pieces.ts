@@ -1,0 +1,120 @@
+/** Says of any files whether they are a bundle, a receipt or a promise, and whether what they hold verifies. */
+import { Malformed } from "../../../domain/log/canonical-json.ts";
+import { parseVkey } from "../../../domain/log/note.ts";
+import { isPromise } from "../../../domain/log/signed/promise.ts";
+import { verifyPromise } from "../../../domain/log/signed/promise-kept.ts";
+import { verifyBundle, verifyReceipt, type Bundle, type Problem, type VerifyEd25519 } from "../../../domain/log/verify.ts";
+import { chunksOf, nameOf, textOf, unpacked, type Piece } from "./pieces.ts";
+import { bundleFinding, promiseFinding, receiptFinding, type Finding } from "./words.ts";
+
+export type Options = {
+  readonly verify: VerifyEd25519;
+  /** The log's key, from somewhere else than the files. */
+  readonly vkey?: string | undefined;
+  readonly complete?: boolean | undefined;
+  /** A directory was given: it is a bundle, whatever it lacks. */
+  readonly isBundle?: boolean | undefined;
+  readonly progress?: ((checked: number, all: number) => void) | undefined;
+};
+
+/** What cannot be checked as it was asked for. */
+export type Unclear = { readonly exit: 2; readonly say: string };
+
+const smallFileBytesMax = 1_048_576;
+const receiptBytesMax = 16_777_216;
+const bundleFiles = ["manifest.json", "checkpoint", "entries.jsonl", "leaves"] as const;
+/** What a bundle cannot be without. The order is that in which they are missed. */
+const needed = bundleFiles.slice(0, 3);
+
+export async function verifyPieces(given: readonly Piece[], options: Options): Promise<Finding | Unclear> {
+  const { vkey } = options;
+  try {
+    if (vkey !== undefined) parseVkey(vkey);
+  } catch (fault) {
+    return { exit: 2, say: `This is not a log's key: ${reasonOf(fault)}.` };
+  }
+  try {
+    return await verifyEach(await unpacked(given), options);
+  } catch (fault) {
+    return refused({ reason: reasonOf(fault) });
+  }
+}
+
+async function verifyEach(pieces: readonly Piece[], options: Options): Promise<Finding | Unclear> {
+  const byName = groupsOf(pieces);
+  const twice = bundleFiles.find((name) => (byName.get(name)?.length ?? 0) > 1);
+  if (twice !== undefined) return { exit: 2, say: `There are several files ${twice}: give one bundle at a time.` };
+  const isBundle = options.isBundle === true || byName.has("manifest.json") || byName.has("entries.jsonl");
+  const others = pieces.filter((piece) => !(isBundle && (bundleFiles as readonly string[]).includes(nameOf(piece))));
+  const notes = await notesAmong(others);
+  const promise = notes.find(({ kind }) => kind === "promise");
+  const receipt = notes.find(({ kind }) => kind === "receipt");
+  if (notes.length > (promise && receipt ? 2 : promise || receipt ? 1 : 0))
+    return { exit: 2, say: "Give one receipt or promise at a time." };
+  if (!isBundle && notes.length === 0)
+    return { exit: 2, say: "This is neither a bundle nor a receipt (.tlog-proof) nor a promise (.tlog-promise)." };
+  const { vkey } = options;
+  if (notes.length > 0 && vkey === undefined) return { exit: 2, say: `A ${notes[0]!.kind} does not say whose it is: give the log's key.` };
+  const bundle = isBundle ? await openBundle(byName) : undefined;
+  if (bundle && "reason" in bundle) return refused(bundle);
+  if (promise) {
+    const against = bundle ? { bundle } : receipt && { receipt: receipt.text };
+    return promiseFinding(await verifyPromise(promise.text, against, { ...options, vkey: vkey! }));
+  }
+  if (bundle && receipt) return { exit: 2, say: "Give a bundle or a receipt, one at a time." };
+  if (receipt) return receiptFinding(await verifyReceipt(receipt.text, { vkey: vkey!, verify: options.verify }));
+  return bundleFinding(await verifyBundle(bundle!, options), vkey !== undefined);
+}
+
+function groupsOf(pieces: readonly Piece[]): ReadonlyMap<string, readonly Piece[]> {
+  const groups = new Map<string, Piece[]>();
+  for (const piece of pieces) groups.set(nameOf(piece), [...(groups.get(nameOf(piece)) ?? []), piece]);
+  return groups;
+}
+
+type Noted = { readonly kind: "receipt" | "promise"; readonly text: string };
+
+async function notesAmong(pieces: readonly Piece[]): Promise<readonly Noted[]> {
+  const notes: Noted[] = [];
+  for (const piece of pieces) {
+    const text = piece.size > receiptBytesMax ? "" : await textOf(piece, receiptBytesMax).catch(() => "");
+    if (isPromise(text)) notes.push({ kind: "promise", text });
+    // By its name too: one that was changed in its first line is still one that does not verify.
+    else if (text.startsWith("c2sp.org/tlog-proof@") || piece.path.endsWith(".tlog-proof")) notes.push({ kind: "receipt", text });
+    else if (piece.path.endsWith(".tlog-promise")) notes.push({ kind: "promise", text });
+  }
+  return notes;
+}
+
+async function openBundle(byName: ReadonlyMap<string, readonly Piece[]>): Promise<Bundle | Problem> {
+  const missing = needed.find((name) => !byName.has(name));
+  if (missing !== undefined) return { file: missing, reason: "the file is missing" };
+  const [manifest, checkpoint, entries] = needed.map((name) => byName.get(name)![0]!) as [Piece, Piece, Piece];
+  const leaves = byName.get("leaves")?.[0];
+  const texts: string[] = [];
+  for (const small of [manifest, checkpoint]) {
+    try {
+      texts.push(await textOf(small, smallFileBytesMax));
+    } catch (fault) {
+      return { file: nameOf(small), reason: reasonOf(fault) };
+    }
+  }
+  return { manifest: texts[0]!, checkpoint: texts[1]!, entries: chunksOf(entries), leaves: leaves && (() => chunksOf(leaves)) };
+}
+
+const refused = (problem: Problem): Finding =>
+  bundleFinding(
+    {
+      exit: 3,
+      problem,
+      counts: { verified: 0, withheld: 0, sealed: 0, declaredErased: 0, tampered: 0 },
+      word: { serversWord: 0, authHidden: 0 },
+      notes: [],
+    },
+    true,
+  );
+
+function reasonOf(fault: unknown): string {
+  if (!(fault instanceof Malformed)) throw fault;
+  return fault.message;
+}
