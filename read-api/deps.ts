@@ -21,6 +21,15 @@ export type DescribedCommand = {
   readonly decider: { readonly rules: Readonly<Record<string, string>> };
 };
 
+/** A body that receivers of webhooks are sent. */
+export type DescribedBody = {
+  readonly name: string;
+  readonly profile: string;
+  readonly summary: string;
+  readonly schema: Readonly<Record<string, unknown>>;
+  readonly headers: Readonly<Record<string, unknown>>;
+};
+
 /**
  * What the reputation engine makes of a member. `stale`: its last answer, older than it should be. `unavailable`: nothing is known, or too old
  * to be shown; `reason` says why.
@@ -63,4 +72,5 @@ export type ReadDeps = {
   readonly checkpoint: () => Promise<{ readonly size: number; readonly note: string } | undefined>;
   /** Everything that can be asked for, also by the machine alone: their rules are the codes that the pages explain. */
   readonly commands: readonly DescribedCommand[];
+  readonly toldBodies: readonly DescribedBody[];
 };

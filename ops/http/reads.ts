@@ -6,6 +6,7 @@ import type { EventLog } from "../../domain/log/event-log.ts";
 import { sizeAt } from "../../projections/as-of.ts";
 import { logTree } from "../../projections/log-tree.ts";
 import type { ReadDeps } from "../../read-api/deps.ts";
+import { toldBodies } from "../../webhooks/receivers/bodies.ts";
 import { readPoll } from "../instance/ballots.ts";
 import { commands } from "../commands.ts";
 import { cipher } from "../crypto.ts";
@@ -28,6 +29,7 @@ export function readDepsOf(instance: Readable, around: Around): ReadDeps {
     database,
     origin,
     commands,
+    toldBodies,
     now: ambient.now,
     wait: ambient.wait,
     deadline: (ms) => AbortSignal.timeout(ms),

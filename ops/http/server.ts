@@ -12,6 +12,7 @@ import type { Logger } from "pino";
 import { sendProblem } from "../../commands/http.ts";
 import { Broken, Unavailable } from "../../domain/log/event-log.ts";
 import { problem } from "../../domain/problem.ts";
+import { openApiWebhooks } from "./told.ts";
 
 const methods: HTTPMethods[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const headerBytesMax = 16 * 1024;
@@ -59,7 +60,7 @@ export async function httpServer(
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   app.setErrorHandler((error: FastifyError, request, reply) => {
     if (error instanceof Unavailable) request.log.warn({ requestId: request.id }, error.message);
-    const said = error instanceof Unavailable ? problem("UNAVAILABLE", "What this needs cannot answer now") : problemOf(error);
+    const said = problemOf(error);
     if (said) return sendProblem(reply, said);
     request.log.error({ err: error, requestId: request.id }, "a request failed");
     if (error instanceof Broken) broke(error);
@@ -89,6 +90,7 @@ export async function httpServer(
     openapi: {
       openapi: "3.1.0",
       info: { title: "Minutebook", version: "1", description: "Commands append events; everything is read over GraphQL at /graphql." },
+      webhooks: openApiWebhooks(),
       components: { securitySchemes: { bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" } } },
     },
   });
@@ -116,7 +118,10 @@ function tellAnswer({ id, method, routeOptions, log }: FastifyRequest, { statusC
   done();
 }
 
-function problemOf({ code, statusCode, message }: FastifyError) {
+function problemOf(error: FastifyError) {
+  if (error instanceof Unavailable)
+    return problem("UNAVAILABLE", "What this needs cannot answer now", { retryAfterSeconds: error.retryAfterSeconds });
+  const { code, statusCode, message } = error;
   if (code === "FST_ERR_CTP_BODY_TOO_LARGE" || statusCode === 413)
     return problem("BODY_TOO_LARGE", "The body is larger than this path takes");
   if (code === "FST_ERR_CTP_INVALID_MEDIA_TYPE" || statusCode === 415)

@@ -102,7 +102,7 @@ describe("an upload", () => {
     const size = await head();
     const answers = await Promise.all(["ben", "cem", "dora", "eve"].map((name) => upload(name, photo)));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 200, 201]);
-    expect(await head()).toBe(size + 1);
+    expect(await head()).toBe(size! + 1);
     expect((await kept()).filter((name) => name === sha256(photo))).toHaveLength(1);
   });
 

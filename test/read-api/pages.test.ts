@@ -31,7 +31,18 @@ describe("documents", () => {
         const schema = await (await get(`/schemas/${type}/${version}`)).json();
         expect(schema).toMatchObject({ title: type, type: "object", additionalProperties: false });
       }
-    for (const path of ["/schemas/Nothing/1", "/schemas/RoleGranted/3", "/schemas/RoleGranted/01", "/schemas/__proto__/1"])
+    for (const { name } of rig.deps.toldBodies) {
+      const response = await get(`/schemas/webhooks/${name}`);
+      expect(response.headers.get("content-type")).toContain("application/schema+json");
+      expect(await response.json()).toMatchObject({ title: name, $id: `/schemas/webhooks/${name}` });
+    }
+    for (const path of [
+      "/schemas/webhooks/nothing",
+      "/schemas/Nothing/1",
+      "/schemas/RoleGranted/3",
+      "/schemas/RoleGranted/01",
+      "/schemas/__proto__/1",
+    ])
       expect((await get(path)).status, path).toBe(404);
   });
 
