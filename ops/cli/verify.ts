@@ -7,10 +7,11 @@ export async function run(args: readonly string[]): Promise<number> {
     allowPositionals: true,
     options: { vkey: { type: "string" }, complete: { type: "boolean" }, json: { type: "boolean" } },
   });
-  const [path] = positionals;
-  if (positionals.length > 1) throw new Usage("verify takes one directory or file, or none for this instance");
+  const [path, against] = positionals;
+  if (positionals.length > 2)
+    throw new Usage("verify takes one directory or file, none for this instance, or a promise and what it is held against");
   const { vkey, complete, json } = values;
   // Why not both at once: files need no database, and what reads one takes longer to load than a small bundle to verify.
-  if (path !== undefined) return (await import("../verification/files.ts")).verifyPath(path, { vkey, complete, json });
+  if (path !== undefined) return (await import("../verification/files.ts")).verifyPath(path, { vkey, complete, json, against });
   return (await import("../verification/this-instance.ts")).verifyThisInstance({ vkey, json: json === true });
 }

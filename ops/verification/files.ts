@@ -6,11 +6,16 @@ import { fromUtf8 } from "../../domain/log/hash.ts";
 import { verifyBundle, verifyReceipt, type BundleResult, type Problem, type ReceiptResult } from "../../domain/log/verify.ts";
 import { bundleFinding, count, inWords, receiptFinding } from "../../read-api/explorer/verifier/words.ts";
 import { useNodeHashes, verifyEd25519 } from "../crypto.ts";
+import { verifyPieces } from "../../read-api/explorer/verifier/verify-pieces.ts";
+import { isPromise } from "../../domain/log/signed/promise.ts";
+import { piecesAt } from "./pieces-on-disk.ts";
 import { Examiner } from "./examiner.ts";
 
 export type VerifyOptions = {
   readonly vkey?: string | undefined;
   readonly complete?: boolean | undefined;
+  /** What a promise is held against: a bundle's directory or tar, or a receipt. */
+  readonly against?: string | undefined;
   /** Print the result as JSON instead of in words. */
   readonly json?: boolean | undefined;
   /** From how many bytes of entries on a second thread helps: a smaller bundle is done before the thread has begun. */
@@ -52,6 +57,7 @@ export async function verifyPath(
     out(options.json ? `${JSON.stringify(result)}\n` : inWords(bundleFinding(result, options.vkey !== undefined)));
     return result.exit;
   }
+  if (options.against !== undefined || (await isTarOrPromise(path))) return verifyTogether(path, options, out, err);
   if (options.vkey === undefined) {
     err("A receipt does not say whose it is: give the log's key with --vkey.\n");
     return 2;
@@ -59,6 +65,30 @@ export async function verifyPath(
   const result = await verifyFile(path, options.vkey);
   out(options.json ? `${JSON.stringify(receiptAsJson(result))}\n` : inWords(receiptFinding(result)));
   return result.exit;
+}
+
+async function isTarOrPromise(path: string): Promise<boolean> {
+  const head = (await readAtMost(path, 512).catch(() => Buffer.alloc(0))).toString("latin1");
+  return isPromise(head) || head.slice(257, 262) === "ustar";
+}
+
+async function verifyTogether(
+  path: string,
+  { vkey, complete, against, json }: VerifyOptions,
+  out: Terminal["out"],
+  err: Terminal["err"],
+): Promise<0 | 2 | 3> {
+  const given = await Promise.all((against === undefined ? [path] : [path, against]).map(piecesAt));
+  if (given.includes(undefined)) {
+    err(`There is no file or directory ${against}.\n`);
+    return 2;
+  }
+  const isBundle = given.some((each) => each!.isDirectory);
+  const pieces = given.flatMap((each) => each!.pieces);
+  const found = await verifyPieces(pieces, { verify: verifyEd25519, vkey, complete, isBundle });
+  if (found.exit === 2) err(`${found.say}\n`);
+  else out(json ? `${JSON.stringify(found)}\n` : inWords(found));
+  return found.exit;
 }
 
 class Unreadable extends Error {
@@ -118,7 +148,7 @@ async function readText(directory: string, file: string, bytesMax: number): Prom
   return text;
 }
 
-async function readAtMost(path: string, bytesMax: number): Promise<Uint8Array> {
+async function readAtMost(path: string, bytesMax: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   const file = await open(path);
   for await (const chunk of file.createReadStream({ end: bytesMax - 1 })) chunks.push(chunk as Buffer);

@@ -1,13 +1,12 @@
 /** The verifier as one script for plain Node, version 20 or later, that needs nothing else: `npm run generate` makes it of this. */
 import * as crypto from "node:crypto";
-import { open, readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { useSha256 } from "../../domain/log/hash.ts";
 import { verifyEd25519 } from "../../domain/log/signed/ed25519.ts";
 import type { Piece } from "../../read-api/explorer/verifier/pieces.ts";
 import { verifyPieces } from "../../read-api/explorer/verifier/verify-pieces.ts";
 import { inWords } from "../../read-api/explorer/verifier/words.ts";
+import { piecesAt } from "./pieces-on-disk.ts";
 
 const usage = `Usage: node minutebook-verify.mjs DIR|FILE [--vkey KEY] [--complete]
 Checks an evidence bundle (its directory or its tar), a receipt (.tlog-proof) or a promise (.tlog-promise; a second
@@ -30,10 +29,12 @@ async function main(args: readonly string[]): Promise<0 | 2 | 3> {
   const pieces: Piece[] = [];
   let isBundle = false;
   for (const path of positionals) {
-    const kind = await stat(path).catch(() => undefined);
-    if (!kind?.isDirectory() && !kind?.isFile()) return refuse(`There is no file or directory ${path}.\n`);
-    isBundle ||= kind.isDirectory();
-    pieces.push(...(kind.isDirectory() ? await piecesIn(path) : [{ path, size: kind.size, read: readingOf(path) }]));
+    const found = await piecesAt(path);
+    if (!found)
+      return refuse(`There is no file or directory ${path}.
+`);
+    isBundle ||= found.isDirectory;
+    pieces.push(...found.pieces);
   }
   const { vkey, complete } = values;
   const found = await verifyPieces(pieces, { verify: verifyEd25519, vkey, complete, isBundle });
@@ -45,29 +46,6 @@ async function main(args: readonly string[]): Promise<0 | 2 | 3> {
 function refuse(say: string): 2 {
   process.stderr.write(say);
   return 2;
-}
-
-async function piecesIn(directory: string): Promise<readonly Piece[]> {
-  const pieces: Piece[] = [];
-  for (const name of await readdir(directory)) {
-    const path = join(directory, name);
-    const found = await stat(path).catch(() => undefined);
-    if (found?.isFile()) pieces.push({ path, size: found.size, read: readingOf(path) });
-  }
-  return pieces;
-}
-
-function readingOf(path: string): Piece["read"] {
-  return async (from, to) => {
-    const file = await open(path);
-    try {
-      const bytes = new Uint8Array(to - from);
-      const { bytesRead } = await file.read(bytes, 0, bytes.length, from);
-      return bytes.subarray(0, bytesRead);
-    } finally {
-      await file.close();
-    }
-  };
 }
 
 /** Trap: `crypto.hash` came with Node 20.12, and is twice as fast as what was there before. */
