@@ -76,42 +76,65 @@ export const attemptsLock = "hashtextextended('minutebook/webhook-attempts', 0)"
 
 /**
  * The first due rows of the lane, but those in hand, in the order of the log; they are in hand then. `coveredTo`: only events below this leaf.
+ * `fresh`: before them so many of the newest whose subjects have nothing older to wait for, so that a backlog delays nobody who has no part in it.
  * Undefined when the lane is no longer ours.
  */
 export async function claim(
   { query }: Database,
   { webhookId, lane, token }: Lease,
-  { most, inHand, leaseMs, coveredTo }: { most: number; inHand: readonly Due[]; leaseMs: number; coveredTo: number | null },
+  { most, inHand, leaseMs, coveredTo, fresh = 0 }: Claiming,
 ): Promise<readonly Due[] | undefined> {
-  const rows = await query<Due & { held: number }>(
-    `with head as (
-       select leaf_index, generation, seq, subject, event_id, told_id, body_hash, attempts, failures from webhook.delivery d
-       where webhook_id = $1 and lane = $2 and state = 'due' and due_at <= clock_timestamp()
-         and ($9::bigint is null or leaf_index < $9)
-         and (leaf_index, generation) not in (select * from unnest($6::bigint[], $7::bigint[]))
-         and not exists (select from webhook.blocked b where b.webhook_id = $1 and b.subject = d.subject and b.until_at > clock_timestamp())
-       order by d.leaf_index, d.generation limit $4
-     ), held as (
-       update webhook.lane set until_at = clock_timestamp() + $5 * interval '1 ms', since_at = clock_timestamp(),
-         in_hand = concat_ws(' ', nullif($8, ''), (select string_agg(leaf_index || '.' || generation, ' ') from head))
-       where webhook_id = $1 and lane = $2 and token = $3 returning 1
-     )
-     select h.held, head.* from (select count(*) as held from held) h left join head on true order by leaf_index, generation`,
-    [
-      webhookId,
-      lane,
-      token,
-      most,
-      leaseMs,
-      inHand.map((row) => row.leaf_index),
-      inHand.map((row) => row.generation),
-      inHand.map(placeOf).join(" "),
-      coveredTo,
-    ],
-  );
+  const rows = await query<Due & { held: number }>(fresh > 0 ? claimingFresh : claiming, [
+    webhookId,
+    lane,
+    token,
+    most,
+    leaseMs,
+    inHand.map((row) => row.leaf_index),
+    inHand.map((row) => row.generation),
+    inHand.map(placeOf).join(" "),
+    coveredTo,
+    ...(fresh > 0 ? [Math.min(fresh, most)] : []),
+  ]);
   if (rows[0]!.held === 0) return undefined;
   return rows.filter((row) => row.leaf_index !== null);
 }
+
+export type Claiming = {
+  readonly most: number;
+  readonly inHand: readonly Due[];
+  readonly leaseMs: number;
+  readonly coveredTo: number | null;
+  readonly fresh?: number;
+};
+
+const asked = "leaf_index, generation, seq, subject, event_id, told_id, body_hash, attempts, failures";
+const claimable = `select ${asked} from webhook.delivery d
+  where webhook_id = $1 and lane = $2 and state = 'due' and due_at <= clock_timestamp()
+    and ($9::bigint is null or leaf_index < $9)
+    and (leaf_index, generation) not in (select * from unnest($6::bigint[], $7::bigint[]))
+    and not exists (select from webhook.blocked b where b.webhook_id = $1 and b.subject = d.subject and b.until_at > clock_timestamp())`;
+const taking = `held as (
+    update webhook.lane set until_at = clock_timestamp() + $5 * interval '1 ms', since_at = clock_timestamp(),
+      in_hand = concat_ws(' ', nullif($8, ''), (select string_agg(leaf_index || '.' || generation, ' ') from head))
+    where webhook_id = $1 and lane = $2 and token = $3 returning 1
+  )
+  select h.held, head.* from (select count(*) as held from held h) h left join head on true order by leaf_index, generation`;
+
+const claiming = `with head as (${claimable} order by d.leaf_index, d.generation limit $4), ${taking}`;
+
+/** Trap: what is older of a subject may lie anywhere in the backlog, so that this reads all of the lane's. Ask now and then. */
+const newest = 100;
+const claimingFresh = `with newest as (${claimable} order by d.leaf_index desc, d.generation desc limit ${newest}),
+  fresh as materialized (
+    select * from newest n where not exists (
+      select from webhook.delivery o where o.webhook_id = $1 and o.lane = $2 and o.state = 'due' and o.subject = n.subject
+        and (o.leaf_index, o.generation) < (n.leaf_index, n.generation))
+    order by leaf_index, generation limit $10
+  ), oldest as (
+    ${claimable} and (leaf_index, generation) not in (select leaf_index, generation from fresh)
+    order by d.leaf_index, d.generation limit $4 - (select count(*) from fresh)
+  ), head as materialized (select * from fresh union all select * from oldest), ${taking}`;
 
 const lookedAtMost = 1_000;
 

@@ -20,6 +20,9 @@ const settleAfterMs = 50;
 /** A lane with more to do goes to the end of the row then. */
 const drainMs = 10_000;
 const elsewhereMs = 250;
+/** In a backlog, those who have no part in it are looked for so often, and so many of them go first. */
+const freshEveryMs = 1_000;
+const freshMost = 25;
 const uncoveredMs = 250;
 /** Between the last answer that may come and the end of the lease. */
 const leaseSlackMs = 2_000;
@@ -50,6 +53,9 @@ export class LaneWorker {
   #isProbe = false;
   /** Nothing more was due at the last look. */
   #isDry = false;
+  /** More is due than one hand holds: the newest would wait for all of it. */
+  #isDeep = false;
+  #freshAt = -Infinity;
   /** Nothing more is claimed. */
   #ends = false;
   /** Nothing more is sent. */
@@ -167,16 +173,20 @@ export class LaneWorker {
       return true;
     }
     const leasedAt = world.elapsed();
+    const mayBeDeep = this.#isDeep || endpoint.limit !== undefined;
+    const fresh = mayBeDeep && leasedAt - this.#freshAt >= freshEveryMs ? freshMost : 0;
+    if (fresh > 0) this.#freshAt = leasedAt;
     this.#isDry = true;
     this.#passedOver.clear();
     const inHand = [...this.#inHand.values()];
     const rows = await turns.take(endpoint.webhookId, async () => {
-      const claimed = await claim(world.database, this.#lease, { most, inHand, leaseMs: world.leaseMs, coveredTo });
+      const claimed = await claim(world.database, this.#lease, { most, inHand, leaseMs: world.leaseMs, coveredTo, fresh });
       if (claimed && claimed.length > 0) await this.#begin(claimed);
       return claimed;
     });
     if (!rows) return this.#isLost();
     this.#leasedAt = leasedAt;
+    this.#isDeep = rows.length === most;
     this.#unuse(most - rows.length);
     if (rows.length === most && !this.#isProbe) this.#isDry = false;
     if (awaitCheckpoint && rows.length < most) this.#again = uncoveredMs;
