@@ -3,8 +3,6 @@
  * `npm run bench -- webhooks` is that part alone.
  */
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Config, readConfig } from "../../ops/config.ts";
 import { useNodeHashes } from "../../ops/crypto.ts";
@@ -13,6 +11,7 @@ import { commandNamed, found } from "../../ops/founding.ts";
 import { type Instance, openInstance } from "../../ops/instance.ts";
 import { openLogger } from "../../ops/logger.ts";
 import type { ProcessRole } from "../../ops/config.ts";
+import { guardedHome } from "../support/postgres.ts";
 import { benchAppends } from "./appends.ts";
 import { benchHttp, proposalsFor } from "./http.ts";
 import { benchRows } from "./rows.ts";
@@ -25,9 +24,8 @@ const wanted = 14_100;
 const members = 64;
 
 useNodeHashes();
-const home = mkdtempSync(join(tmpdir(), "minutebook-bench-"));
 // Whatever becomes of the bench, nothing of it stays.
-process.on("exit", () => rmSync(home, { recursive: true, force: true }));
+const { home } = await guardedHome("minutebook-bench-");
 const env = {
   ...process.env,
   MINUTEBOOK_HOME: home,

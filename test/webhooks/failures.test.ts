@@ -7,7 +7,7 @@ import { recordedContent } from "../../domain/voting/proposal.ts";
 import { reportToLog } from "../../webhooks/delivery/reports.ts";
 import type { Command } from "../../webhooks/delivery/world.ts";
 import { content, id } from "../support/proposals.ts";
-import { deadlineMs, type Machine, ok, openMachine, quickMarkov, sha256, status } from "./machine.ts";
+import { deadlineMs, type Machine, ok, openMachine, quickMarkov, sha256, status } from "../deliveries/on-sockets.ts";
 import { hook, owedRig } from "./owed-rig.ts";
 
 let machine: Machine;
@@ -183,6 +183,23 @@ it("outage then a backlog: one probe, a slow start, then all of it, each subject
   }
   // While it was down, few were spent on finding that out.
   expect(cameBefore).toBeLessThan(100);
+});
+
+it("outage then a backlog: whoever has no part in it is told before it is through", async () => {
+  const place = await machine.receiver("one");
+  // One lane, and as many at once as it takes to be told in some order.
+  const profiles = { markov: { ...quickMarkov, lanes: 1, inFlightMax: 2 } };
+  await machine.owe("one", leaves(1, 1_500), inThree);
+  await machine.owe("one", [2_000], () => "fresh");
+  await machine.owe("one", [2_001], () => "subject 0");
+  await machine.database.query("update webhook.delivery set lane = 0");
+  machine.run({ profiles });
+  await machine.done("one");
+  const order = leavesOf(place.acknowledged);
+  expect(order.indexOf(2_000)).toBeLessThan(200);
+  // Nobody is told of what is new before what is old.
+  expect(order.indexOf(2_001)).toBeGreaterThan(order.indexOf(1_500));
+  expect(order.length).toBe(1_502);
 });
 
 it("poison event: it alone is dead; where the receiver wants it so, its subject waits for a person", async () => {

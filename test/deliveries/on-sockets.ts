@@ -9,7 +9,7 @@ import { openSender } from "../../ops/sending/send.ts";
 import type { Sending } from "../../webhooks/delivery/world.ts";
 import type { Profile } from "../../webhooks/profile.ts";
 import { profiles } from "../../webhooks/receivers.ts";
-import { fakeProfile, openRig, type Rig } from "../deliveries/rig.ts";
+import { fakeProfile, openRig, type Rig } from "./rig.ts";
 
 /** Markov's profile with a tenth of its times and without its limit: faults, headers and signatures are those of the product. */
 const product = profiles((seed, message) => signEd25519(seed).sign(message) as Uint8Array);
