@@ -234,6 +234,39 @@ describe.skipIf(!withBrowser)("the page of deliveries", () => {
     await context.close();
   });
 
+  it("warns of a circuit that is open and of a secret that is too old", async () => {
+    const { query } = instance.database;
+    const days = (count: number) => new Date(Date.now() - count * 86_400_000).toISOString();
+    await query("insert into webhook.breaker (webhook_id) values ($1) on conflict do nothing", [markovId]);
+    await query(
+      "update webhook.breaker set state = 'open', cause = 'unauthorized', probe_at = now() + interval '4 minutes' where webhook_id = $1",
+      [markovId],
+    );
+    const { context, page } = await opened();
+    for (const [age, says] of [
+      [75, "fresh"],
+      [76, "to be changed soon"],
+      [90, "due for a change"],
+      [97, "overdue for a change"],
+    ] as const) {
+      await query("update webhook.secret set active_at = $2 where webhook_id = $1", [markovId, days(age)]);
+      await page.goto(`${instance.url}/deliveries#/${markovId}`);
+      await page.reload();
+      await page
+        .locator("#webhook .badge")
+        .filter({ hasText: new RegExp(`^${says}$`) })
+        .waitFor();
+      await page.getByText(`${age} days`).waitFor();
+    }
+    await page
+      .getByRole("link", { name: /markov/ })
+      .getByText("circuit open")
+      .waitFor();
+    for (const text of ["unauthorized", "in 3 minutes"]) await page.locator("#webhook").getByText(text).waitFor();
+    await shoot(page, "deliveries-1280-light-warnings");
+    await context.close();
+  });
+
   it("says why something was refused", async () => {
     const { context, page } = await opened();
     await choose(page);
@@ -260,6 +293,11 @@ describe.skipIf(!withBrowser)("the page of deliveries", () => {
     const { context, page } = await open("/");
     await page.getByRole("link", { name: /See who is told/ }).click();
     await page.getByLabel("A bearer token").waitFor();
+    expect(await page.evaluate("[...document.scripts].map((script) => script.src)")).toEqual([`${instance.url}/deliveries/script.js`]);
+    expect(await page.evaluate("document.querySelectorAll('[onclick],[onerror],[onload]').length")).toBe(0);
+    const script = await fetch(`${instance.url}/deliveries/script.js`);
+    expect(script.headers.get("content-type")).toBe("text/javascript; charset=utf-8");
+    expect((await script.text()).length).toBeLessThan(20_000);
     await context.close();
     expect(elsewhere).toEqual([]);
     expect(said).toEqual([]);
