@@ -70,6 +70,21 @@ export function signEd25519(seed: Uint8Array): { readonly publicKey: Uint8Array;
   return { publicKey: Uint8Array.from(publicKey), sign: (message) => sign(null, message, key) };
 }
 
+const signersMax = 256;
+const signers = new Map<string, SignEd25519>();
+
+/** Signs with a seed that comes as new bytes each time: the key that Node makes of it, several signatures' worth of work, is kept. */
+export function signWithSeed(seed: Uint8Array, message: Uint8Array): Uint8Array {
+  const name = Buffer.from(seed).toString("latin1");
+  let signer = signers.get(name);
+  if (!signer) {
+    signer = signEd25519(seed).sign;
+    if (signers.size >= signersMax) signers.delete(signers.keys().next().value!);
+    signers.set(name, signer);
+  }
+  return signer(message) as Uint8Array;
+}
+
 /** The public key of a 32-byte seed. */
 export const publicKeyOf = (seed: Uint8Array): Uint8Array => signEd25519(seed).publicKey;
 

@@ -10,7 +10,7 @@ import type { Profile } from "../../webhooks/profile.ts";
 import { profiles as profilesOf } from "../../webhooks/receivers.ts";
 import { type Telling, tellables } from "../../webhooks/tellable.ts";
 import type { Database } from "../../projections/database.ts";
-import { cipher, signEd25519 } from "../crypto.ts";
+import { cipher, signWithSeed } from "../crypto.ts";
 import type { SubjectKeyStore } from "../keys/subject-keys.ts";
 import { type EventShelf, eventShelf } from "../processes/event-shelf.ts";
 import { readStanding, stateOf } from "./streams.ts";
@@ -71,7 +71,7 @@ export function tellersOf({ log, database, keys, origin }: Told): Tellers {
   return {
     shelf,
     open,
-    profiles: profilesOf((seed, message) => signEd25519(seed).sign(message) as Uint8Array),
+    profiles: profilesOf(signWithSeed),
     async tellables(leaves, profile) {
       const events = [...(await shelf.eventsAt(leaves)).values()];
       const told = await tellables(profile, events, telling);

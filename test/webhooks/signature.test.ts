@@ -2,12 +2,11 @@ import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { Webhook } from "standardwebhooks";
 import { describe, expect, it } from "vitest";
 import { type Keys, verifyWebhook } from "../../docs/verify-webhook.ts";
-import { signEd25519 } from "../../ops/crypto.ts";
+import { signEd25519, signWithSeed as sign, verifyEd25519 } from "../../ops/crypto.ts";
 import type { Outgoing, SigningSecret } from "../../webhooks/profile.ts";
 import { profiles } from "../../webhooks/receivers.ts";
 import { grSignature, signedContent, v1aSignature, v1Signature } from "../../webhooks/signature.ts";
 
-const sign = (seed: Uint8Array, message: Uint8Array) => signEd25519(seed).sign(message) as Uint8Array;
 const { markov, standard } = profiles(sign);
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -31,6 +30,15 @@ describe("signatures are those that the standards publish", () => {
     expect(v1aSignature(v1aSecret, signedContent(published), sign)).toBe(
       "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg==",
     );
+  });
+
+  it("v1a keeps the keys of many seeds apart, also of those that it has forgotten", () => {
+    const message = bytes("told");
+    const seeds = Array.from({ length: 300 }, () => randomBytes(32));
+    for (const seed of [...seeds, ...seeds]) {
+      const { publicKey } = signEd25519(seed);
+      expect(verifyEd25519(publicKey, message, sign(Uint8Array.from(seed), message))).toBe(true);
+    }
   });
 
   it("gr: the key is the text of the secret", () => {
