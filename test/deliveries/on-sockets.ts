@@ -11,25 +11,15 @@ import type { Profile } from "../../webhooks/profile.ts";
 import { profiles } from "../../webhooks/receivers.ts";
 import { fakeProfile, openRig, type Rig } from "./rig.ts";
 
-/** Markov's profile with a tenth of its times and without its limit: faults, headers and signatures are those of the product. */
+/** Markov's profile with shorter pauses and without its limit: faults, headers, deadline and signatures are those of the product. */
 const product = profiles((seed, message) => signEd25519(seed).sign(message) as Uint8Array);
-export const deadlineMs = 400;
 const { perMinuteMax: _, burstMax: __, ...markov } = product.markov;
 export const quickMarkov: Profile = {
   ...markov,
   render: fakeProfile.render,
   subject: fakeProfile.subject,
   pausesMs: [20, 40, 80, 160],
-  deadlineMs,
 };
-export const quickStandard: Profile = {
-  ...product.standard,
-  ...quickMarkov,
-  name: "markov",
-  fault: product.standard.fault,
-  retries: product.standard.retries,
-};
-
 export type Came = {
   readonly id: string;
   /** The leaf of its event. */
@@ -44,7 +34,7 @@ export type Behaviour = (came: Came, response: ServerResponse, nth: number) => v
 export type Place = {
   readonly url: string;
   readonly came: readonly Came[];
-  /** Ids in the order in which they were answered 2xx. */
+  /** In the order in which they were answered 2xx. */
   readonly acknowledged: readonly Came[];
   behave: Behaviour;
   readonly server: Server;
