@@ -84,6 +84,7 @@ describe.skipIf(!withBrowser)("the page", () => {
     await tab.locator("#verdict.good").waitFor();
     expect((await verdict(tab)).text).not.toContain("The key was taken");
     await tab.fill("#vkey", "a mistake");
+    expect(await tab.evaluate("document.activeElement.id"), "whoever types goes on typing").toBe("vkey");
     await tab.locator("#verdict.unclear").waitFor();
     expect((await verdict(tab)).text).toContain("This is not a log's key");
   });

@@ -3,7 +3,7 @@ import { equalBytes, nodeHash, sha256 } from "../hash.ts";
 
 /** The root that a proof leads to, or undefined when its length does not fit the place. */
 export function rootFromInclusion(index: number, size: number, leaf: Uint8Array, path: readonly Uint8Array[]): Uint8Array | undefined {
-  if (!isPlace(index) || !isPlace(size) || index >= size || path.some(isNoHash)) return undefined;
+  if (!isPlace(index) || !isPlace(size) || index >= size || isNoHash(leaf) || path.some(isNoHash)) return undefined;
   let place = index;
   let last = size - 1;
   let root = leaf;
@@ -37,7 +37,9 @@ export function checkConsistency(
   secondRoot: Uint8Array,
   path: readonly Uint8Array[],
 ): boolean {
-  if (!isPlace(first) || !isPlace(second) || first > second || path.some(isNoHash)) return false;
+  if (!isPlace(first) || !isPlace(second) || first > second) return false;
+  // Trap: what is no hash, put before a hash, would leave bytes of the node before it in place.
+  if (isNoHash(firstRoot) || isNoHash(secondRoot) || path.some(isNoHash)) return false;
   if (first === second) return path.length === 0 && equalBytes(firstRoot, secondRoot);
   if (first === 0) return path.length === 0;
   let place = first - 1;

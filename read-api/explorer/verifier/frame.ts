@@ -21,7 +21,7 @@ label.key{display:block;margin:1rem 0 .3rem}
 #verdict.bad{border-left-color:var(--bad)}#verdict.bad h2{color:var(--bad)}
 #verdict.half{border-left-color:var(--half)}#verdict.half h2,.warning{color:var(--half)}
 dl{margin:.6em 0}dl>div{display:flex;gap:.3rem 1rem;flex-wrap:wrap;padding:.3rem 0;border-bottom:1px solid var(--line)}
-dt{flex:0 0 9rem;color:var(--soft)}dd{flex:1 1 12rem;margin:0;font-weight:600}.figures dd{font-variant-numeric:tabular-nums}
+dt{flex:0 0 9rem;color:var(--soft)}dd{flex:1 1 12rem;margin:0;font-weight:600}.figures dt{flex:1 1 9rem;max-width:16rem}.figures dd{flex:0 0 auto;font-variant-numeric:tabular-nums}
 ul{margin:.3em 0;padding-left:1.2em}progress{width:100%}
 `;
 

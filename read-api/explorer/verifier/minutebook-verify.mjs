@@ -2491,6 +2491,10 @@ function sealedUnder(name, value) {
 		if (length < 92 || (length - 28) % 64 !== 0) throw new Malformed("not sealed bytes", "/sealed");
 		return key;
 	}
+	assertFormatField(name, value);
+}
+/** The form of what a sealed field of the format holds, once it is opened. Throws `Malformed`. */
+function assertFormatField(name, value) {
 	if (name === ".command") assertCommand(value);
 	if (name === ".auth") assertAuth(value);
 }
@@ -2906,7 +2910,7 @@ var Places = class {
 /** The tree as a verifier sees it (RFC 9162 §2.1.3.2 and §2.1.4.2). Sizes go beyond 32 bits, so no bit operators. */
 /** The root that a proof leads to, or undefined when its length does not fit the place. */
 function rootFromInclusion(index, size, leaf, path) {
-	if (!isPlace(index) || !isPlace(size) || index >= size || path.some(isNoHash)) return void 0;
+	if (!isPlace(index) || !isPlace(size) || index >= size || isNoHash(leaf) || path.some(isNoHash)) return void 0;
 	let place = index;
 	let last = size - 1;
 	let root = leaf;

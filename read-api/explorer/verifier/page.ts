@@ -41,7 +41,8 @@ let given: readonly Piece[] = [];
 /** Only the last check that was begun may speak. */
 let checks = 0;
 
-async function check(): Promise<void> {
+/** Whoever hands in files is brought to the verdict; whoever types a key goes on typing. */
+async function check(isNew: boolean): Promise<void> {
   if (given.length === 0) return;
   const mine = ++checks;
   const vkey = at("vkey").value.trim();
@@ -52,7 +53,9 @@ async function check(): Promise<void> {
   const found = await verifyPieces(given, { verify: verifyEd25519, vkey: vkey === "" ? undefined : vkey, progress }).catch(
     (why: unknown): Unclear => ({ exit: 2, say: `The files cannot be read: ${String(why)}` }),
   );
-  if (mine === checks) show(found);
+  if (mine !== checks) return;
+  show(found);
+  if (isNew) verdict.focus();
 }
 
 function busy(say: string, part?: number): void {
@@ -69,7 +72,6 @@ function show(found: Finding | Unclear): void {
   verdict.className = kind;
   verdict.replaceChildren(made("h2", title), ...("say" in found ? [made("p", found.say)] : bodyOf(found)));
   verdict.hidden = false;
-  verdict.focus();
 }
 
 function titleOf(found: Finding | Unclear): readonly [kind: string, title: string] {
@@ -159,12 +161,12 @@ async function piecesBelow(entry: Entry | File): Promise<Piece[]> {
 
 function take(pieces: readonly Piece[]): void {
   given = pieces;
-  void check();
+  void check(true);
 }
 
 for (const id of ["files", "folder"])
   at(id).addEventListener("change", () => take([...(at(id).files ?? [])].map((file) => pieceOf(file, file.name))));
-at("vkey").addEventListener("input", () => void check());
+at("vkey").addEventListener("input", () => void check(false));
 
 const over = (on: boolean) => (event: DropEvent) => {
   event.preventDefault();
