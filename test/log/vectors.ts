@@ -74,15 +74,35 @@ export type Vectors = {
 export const vectors = read("log-format-v1.json") as Vectors;
 
 export const workedExamples = read("tlog-worked-examples.json") as {
-  readonly log: { readonly origin: string; readonly seed: string; readonly pub: string; readonly keyId01: string; readonly vkey: string };
+  readonly log: {
+    readonly origin: string;
+    readonly seed: string;
+    readonly pub: string;
+    readonly keyId01: string;
+    readonly keyId04: string;
+    readonly vkey: string;
+  };
+  readonly witness: { readonly name: string; readonly pub: string; readonly keyId04: string; readonly vkey: string };
   readonly leafData: readonly string[];
   readonly leafHashes: readonly string[];
   readonly roots: readonly string[];
   readonly inclusion: readonly { readonly index: number; readonly size: number; readonly proof: readonly string[] }[];
   readonly consistency: readonly { readonly old: number; readonly new: number; readonly proof: readonly string[] }[];
-  readonly checkpoint7: { readonly signedBytesHex: string; readonly note: string; readonly witnessed: string };
+  readonly checkpoint7: {
+    readonly signedBytesHex: string;
+    readonly note: string;
+    readonly witnessed: string;
+    readonly cosignedMessage: string;
+  };
   readonly bundle7: string;
+  readonly tile0_7_sha256: string;
+  readonly files: Readonly<Record<"add-checkpoint-3-7.txt" | "consistency-3-7.txt" | "cosigned.checkpoint" | "leaf5.tlog-proof", string>>;
   readonly ed25519LowOrderEncodings: readonly string[];
+};
+
+/** Edge cases of Ed25519, and what each is about. */
+export const ed25519Edges = read("ed25519-edges.json") as {
+  readonly vectors: readonly (readonly [key: string, message: string, signature: string, flags: string])[];
 };
 
 function read(name: string): unknown {
