@@ -18,7 +18,7 @@ const commands: Readonly<Record<string, Command>> = {
     load: () => import("./cli/import.ts"),
   },
   verify: {
-    usage: "verify [DIR|FILE] [--vkey KEY] [--complete] [--json]",
+    usage: "verify [DIR|FILE] [--vkey KEY] [--complete] [--deep] [--json]",
     about: "check this instance, a bundle or a receipt",
     load: () => import("./cli/verify.ts"),
   },

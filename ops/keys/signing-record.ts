@@ -87,7 +87,8 @@ function readTail(file: number, size: number, origin: string): { readonly last: 
   return { last: signedOf(bytes.toString("utf8", begin, end), origin), torn };
 }
 
-function signedOf(text: string, origin: string): Signed {
+/** A whole line of the record. Throws `BadRecord`. */
+export function signedOf(text: string, origin: string): Signed {
   const line = readLine(text);
   if (line.origin !== origin) throw new BadRecord(`the signer's record is of the log ${line.origin}`);
   const frontier = { size: line.size, hashes: line.edge.map((hash) => fromB64(hash) ?? new Uint8Array()) };

@@ -1,5 +1,5 @@
 /** What was said of the log before, which it must still agree with: published checkpoints, and the signer's own record. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Malformed } from "../../domain/log/canonical-json.ts";
 import { type Checkpoint, openCheckpoint } from "../../domain/log/checkpoint.ts";
@@ -8,7 +8,7 @@ import type { VerificationKey } from "../../domain/log/note.ts";
 import { newestCheckpoint } from "../../projections/checkpoints.ts";
 import type { Query } from "../../projections/database.ts";
 import { verifyEd25519 } from "../crypto.ts";
-import { BadRecord, openSigningRecord } from "../keys/signing-record.ts";
+import { BadRecord, openSigningRecord, signedOf } from "../keys/signing-record.ts";
 
 /** A tree that somebody vouched for. */
 export type Evidence = { readonly name: string; readonly checkpoint: Checkpoint };
@@ -31,15 +31,43 @@ export function lastSigned(home: string, origin: string): Evidence | EvidencePro
   }
 }
 
+/** Every tree that the signer of this home says it signed, line by line of its record; what was torn off at the end was never signed. */
+export function everSigned(home: string, origin: string): (Evidence | EvidenceProblem)[] {
+  const file = join(home, "signer", "record");
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, "utf8").split("\n").slice(0, -1);
+  let before = 0;
+  return lines.map((line, nth) => {
+    const name = `line ${nth + 1} of the signer's record`;
+    try {
+      const { frontier, position } = signedOf(line, origin);
+      const { size } = frontier;
+      if (size <= before) throw new BadRecord(`the size ${size} does not grow`);
+      before = size;
+      // On engines that count positions themselves it is the last leaf's own.
+      if (/^\d{16}$/.test(position) && Number(position) !== size - 1)
+        throw new BadRecord(`the position ${position} is not that of leaf ${size - 1}`);
+      return { name, checkpoint: { origin, size, root: frontierRoot(frontier) } };
+    } catch (fault) {
+      if (!(fault instanceof BadRecord)) throw fault;
+      return { name, reason: fault.message };
+    }
+  });
+}
+
 export class Checkpoints {
   count = 0;
-  problem: EvidenceProblem | undefined;
+  readonly problems: EvidenceProblem[] = [];
   private readonly query: Query;
   private readonly key: VerificationKey;
 
   constructor(query: Query, key: VerificationKey) {
     this.query = query;
     this.key = key;
+  }
+
+  get problem(): EvidenceProblem | undefined {
+    return this.problems[0];
   }
 
   /** The greatest size of which one was published by now, verified or not. */
@@ -70,7 +98,7 @@ export class Checkpoints {
       return { name, checkpoint };
     } catch (fault) {
       if (!(fault instanceof Malformed)) throw fault;
-      this.problem ??= { name, reason: fault.message };
+      this.problems.push({ name, reason: fault.message });
       return undefined;
     }
   }

@@ -44,23 +44,29 @@ type Row = {
   readonly first: boolean;
 };
 
-/** The rows of `log.entry` up to the head as it is now; a row that stands elsewhere is a gap at the end. */
-export async function storedInPostgres(query: Query): Promise<Source> {
+/**
+ * The rows of `log.entry` up to the head as it is now; a row that stands elsewhere is a gap at the end. With `gapsMax` it goes on behind so
+ * many positions that are empty.
+ */
+export async function storedInPostgres(query: Query, gapsMax = 0): Promise<Source> {
   // One statement, so one state: a log that is appended to meanwhile moves its head and its rows at once.
   const [head] = await query<{ size: number | null; stray: number | null }>(
     `select size, (select min(position) from log.entry where position < 0 or position >= size) as stray
      from (select (select size from log.head) as size) as head`,
   );
   const { size, stray } = head!;
-  return size === null ? { size: 0, pages: headless } : { size, pages: () => pagesOf(query, size, stray) };
+  return size === null ? { size: 0, pages: headless } : { size, pages: () => pagesOf(query, { size, stray, gapsMax }) };
 }
 
 async function* headless(): AsyncGenerator<readonly Gap[]> {
   yield [{ leaf: 0, reason: "the log's head is gone: log.head holds no row" }];
 }
 
-async function* pagesOf(query: Query, size: number, stray: number | null): AsyncGenerator<readonly (Stored | Gap)[]> {
+type Extent = { readonly size: number; readonly stray: number | null; readonly gapsMax: number };
+
+async function* pagesOf(query: Query, { size, stray, gapsMax }: Extent): AsyncGenerator<readonly (Stored | Gap)[]> {
   let limit = pageEntriesMax;
+  let gaps = 0;
   for (let from = 0; from < size;) {
     const rows = await query<Row>(
       `select position, stream, revision, text, data, salts, cmd, first from log.entry
@@ -68,13 +74,15 @@ async function* pagesOf(query: Query, size: number, stray: number | null): Async
       [from, size, limit],
     );
     const page: (Stored | Gap)[] = [];
-    for (const row of rows) {
-      if (row.position !== from) break;
-      page.push(storedOf(row));
+    let taken = 0;
+    while (taken < rows.length && (rows[taken]!.position === from || gaps < gapsMax)) {
+      const isThere = rows[taken]!.position === from;
+      page.push(isThere ? storedOf(rows[taken++]!) : gapAt(from, size));
+      if (!isThere) gaps++;
       from++;
     }
-    const isWhole = page.length === rows.length && rows.length > 0;
-    if (!isWhole) page.push({ leaf: from, reason: `no entry stands at this position, though the log's head counts ${size}` });
+    const isWhole = taken === rows.length && rows.length > 0;
+    if (!isWhole) page.push(gapAt(from, size));
     yield page;
     if (!isWhole) return;
     const bytes = rows.reduce((sum, { text, data, salts }) => sum + text.length + data.length + salts.length, 0);
@@ -82,6 +90,11 @@ async function* pagesOf(query: Query, size: number, stray: number | null): Async
   }
   if (stray !== null) yield [{ leaf: stray, reason: `an entry stands here, though the log's head counts ${size}` }];
 }
+
+const gapAt = (leaf: number, size: number): Gap => ({
+  leaf,
+  reason: `no entry stands at this position, though the log's head counts ${size}`,
+});
 
 function storedOf({ position, stream, revision, text, data, salts, cmd, first }: Row): Stored {
   const entry = objectIn(text) as Entry | undefined;

@@ -1,4 +1,5 @@
 /** `minutebook verify`: this instance, its log, its rows and its checkpoints, against the key that it should be of. */
+import pg from "pg";
 import { Malformed, type JsonObject } from "../../domain/log/canonical-json.ts";
 import { Unavailable } from "../../domain/log/event-log.ts";
 import { parseVkey } from "../../domain/log/note.ts";
@@ -10,27 +11,38 @@ import { openDatabase } from "../processes/database.ts";
 import { dim, exits, green, NotThere, print, printJson, progress, red, say, Usage } from "../terminal.ts";
 import { originOf, withAttached } from "./attached.ts";
 import { type Finding, type Verdict, verdictWithoutKey, verifyInstance } from "./instance.ts";
+import type { DeepVerdict } from "./deep/deep.ts";
+import { deepInWords, verifyDeeply } from "./deep/this-instance.ts";
 import { knownKey, knownLogsFile, rememberKey } from "./known-logs.ts";
 import { type Source, storedInLog, storedInPostgres } from "./stored.ts";
 
 /** The exit status. */
-export async function verifyThisInstance({ vkey, json }: { readonly vkey: string | undefined; readonly json: boolean }): Promise<number> {
+export async function verifyThisInstance({ vkey, json, deep }: Wanted): Promise<number> {
   if (vkey !== undefined) assertKey(vkey);
   const { config } = readConfig(process.env);
   const stopping = new AbortController();
-  const end = () => stopping.abort(new Interrupted("stopped before the end: nothing is said of this log"));
-  process.once("SIGINT", end);
+  const reached: Reached = { checked: 0, all: undefined };
+  const end = () => stopping.abort(new Interrupted(`stopped ${howFar(reached)}: nothing is said of this log`));
+  for (const name of endings) process.once(name, end);
   try {
-    return await withAttached(config, (attached) => verify(config, attached, { vkey, json, signal: stopping.signal }));
+    return await withAttached(config, (attached) => verify(config, attached, { vkey, json, deep, signal: stopping.signal, reached }));
   } catch (error) {
     if (error instanceof Unavailable) throw new NotThere(error.message);
+    // A statement that the database refuses: a table that is gone, a row that is no longer of its type. What cannot be read has no verdict.
+    if (error instanceof pg.DatabaseError) throw new NotThere(`the database cannot be read: ${error.message}`);
     if (!(error instanceof Interrupted)) throw error;
     say(`minutebook verify: ${error.message}`);
     return exits.failed;
   } finally {
-    process.off("SIGINT", end);
+    for (const name of endings) process.off(name, end);
   }
 }
+
+type Wanted = { readonly vkey: string | undefined; readonly json: boolean; readonly deep: boolean };
+type Reached = { checked: number; all: number | undefined };
+
+const endings = ["SIGINT", "SIGTERM"] as const;
+const howFar = ({ checked, all }: Reached) => `after ${count(checked)} ${all === undefined ? "" : `of ${count(all)} `}entries`;
 
 class Interrupted extends Error {}
 
@@ -43,34 +55,48 @@ function assertKey(vkey: string): void {
   }
 }
 
-type Asked = { readonly vkey: string | undefined; readonly json: boolean; readonly signal: AbortSignal };
+type Asked = Wanted & { readonly signal: AbortSignal; readonly reached: Reached };
 type Key = { readonly vkey: string; readonly from: "--vkey" | "remembered" | "leaf 0" };
 
-async function verify(config: Config, attached: Attached, { vkey, json, signal }: Asked): Promise<number> {
+async function verify(config: Config, attached: Attached, { vkey, json, deep, signal, reached }: Asked): Promise<number> {
   const database = openDatabase(attached.connections.auditor);
   const closing: (() => Promise<void>)[] = [database.close];
   try {
     const origin = await originOf(config, attached);
     const { query } = database;
-    let open = (): Promise<Source> => storedInPostgres(query);
+    let elsewhere: (() => Promise<Source>) | undefined;
     if (config.eventStore !== "postgres") {
       const { eventStore, production } = config;
       const log = await openEventLog({ eventStore, database: attached.connections.auditor, origin, production });
       closing.unshift(log.close);
-      open = () => storedInLog(log, signal);
+      elsewhere = () => storedInLog(log, signal);
     }
+    const open = elsewhere ?? (() => storedInPostgres(query));
     const key = await keyOf(config, origin, vkey, open);
-    const bar = progress("verify", "entries");
+    const telling = () => {
+      const bar = progress("verify", "entries");
+      const at = (checked: number, all: number | undefined) => {
+        Object.assign(reached, { checked, all });
+        bar.at(checked, all);
+      };
+      return { at, end: bar.end };
+    };
+    const first = telling();
     const verdict = key
-      ? await verifyInstance({ query, open, home: config.home, vkey: key.vkey, signal, progress: bar.at }).finally(bar.end)
+      ? await verifyInstance({ query, open, home: config.home, vkey: key.vkey, signal, progress: first.at }).finally(first.end)
       : await verdictWithoutKey(query, await open());
+    const second = telling();
+    const deeply =
+      key && deep
+        ? await verifyDeeply(config, attached, { vkey: key.vkey, signal, progress: second.at, elsewhere }).finally(second.end)
+        : undefined;
     if (verdict.size === 0 && verdict.findings.length === 0) throw new NotThere("the log is empty: there is nothing to verify");
-    const isGood = verdict.findings.length === 0;
+    const isGood = verdict.findings.length === 0 && (deeply?.faultCount ?? 0) === 0;
     // A key out of the log itself is remembered once all that it signs verifies, and asked for ever after.
     if (isGood && key) rememberKey(config.home, origin, key.vkey);
     const exit = isGood ? exits.done : exits.verificationFailed;
-    if (json) printJson({ exit, origin, ...(key && { vkey: key.vkey, keyFrom: key.from }), ...verdict });
-    else for (const line of inWords(verdict, origin, key, config.home)) print(line);
+    if (json) printJson({ exit, origin, ...(key && { vkey: key.vkey, keyFrom: key.from }), ...verdict, ...(deeply && { deep: deeply }) });
+    else for (const line of inWords(verdict, origin, key, config.home, deeply)) print(line);
     return exit;
   } finally {
     for (const close of closing) await close();
@@ -102,7 +128,7 @@ function isKey(vkey: string): boolean {
 
 const count = (number: number) => number.toLocaleString("en");
 
-function inWords(verdict: Verdict, origin: string, key: Key | undefined, home: string): string[] {
+function inWords(verdict: Verdict, origin: string, key: Key | undefined, home: string, deeply?: DeepVerdict): string[] {
   const { findings, size, signed, intact, checkpoints, rows, counts, word } = verdict;
   const line = (what: string, text: string) => `  ${what.padEnd(13)}${text}`;
   const isGood = findings.length === 0;
@@ -133,7 +159,8 @@ function inWords(verdict: Verdict, origin: string, key: Key | undefined, home: s
     ),
     ...(key ? [line("key", `${key.vkey} ${dim(`(${keyInWords[key.from](home)})`)}`)] : []),
     ...(refused?.status === "refused" ? [line("signer", red(`refuses: ${refused.reason}`))] : []),
-    ...conclusion(findings, intact, size),
+    ...(deeply ? deepInWords(deeply) : []),
+    ...conclusion(findings, intact, size, deeply?.faultCount ?? 0),
   ];
 }
 
@@ -143,7 +170,8 @@ const keyInWords = {
   "leaf 0": () => "taken from leaf 0 of the log itself: compare it with one that you got elsewhere",
 } as const satisfies Record<Key["from"], (home: string) => string>;
 
-function conclusion([first, ...more]: readonly Finding[], intact: number, size: number): string[] {
+function conclusion([first, ...more]: readonly Finding[], intact: number, size: number, faults: number): string[] {
+  if (!first && faults > 0) return [red(`DOES NOT VERIFY: ${count(faults)} ${faults === 1 ? "fault" : "faults"}`)];
   if (!first) return [green("All of it verifies.")];
   return [
     red(`DOES NOT VERIFY: ${placed(first)}`),

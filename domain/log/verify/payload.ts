@@ -119,9 +119,14 @@ function sealedUnder(name: string, value: Json): string | undefined {
     if (length < 28 + 64 || (length - 28) % 64 !== 0) throw new Malformed("not sealed bytes", "/sealed");
     return key;
   }
+  assertFormatField(name, value);
+  return undefined;
+}
+
+/** The form of what a sealed field of the format holds, once it is opened. Throws `Malformed`. */
+export function assertFormatField(name: string, value: Json): void {
   if (name === ".command") assertCommand(value);
   if (name === ".auth") assertAuth(value);
-  return undefined;
 }
 
 function assertCommand(value: Json): void {

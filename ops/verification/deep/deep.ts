@@ -1,0 +1,172 @@
+/**
+ * Everything that this instance keeps, against everything that it signed: one walk over the log, with what is made of it beside. Names every
+ * fault, not only the first.
+ */
+import type { Placed as PlacedEntry } from "../../../domain/log/event-log.ts";
+import { parseVkey } from "../../../domain/log/note.ts";
+import type { Counts, Word } from "../../../domain/log/verify.ts";
+import { newestCheckpoint } from "../../../projections/checkpoints.ts";
+import type { Query } from "../../../projections/database.ts";
+import type { Projection } from "../../../projections/projection.ts";
+import { Checkpoints, type Evidence, everSigned } from "../evidence.ts";
+import type { Gap, Source, Stored } from "../stored.ts";
+import { Entries } from "./entries.ts";
+import { type Fault, Faults } from "./faults.ts";
+import { FoldedRows } from "./folded-rows.ts";
+import { Promises } from "./promises.ts";
+import { SealedFields } from "./sealed-fields.ts";
+import { judgeServedCheckpoint, type Served, ServedTiles } from "./served-tiles.ts";
+import { WebhookLedger } from "./webhook-ledger.ts";
+
+export type DeepVerdict = {
+  /** The first thousand; `faultCount` is of all. */
+  readonly faults: readonly Fault[];
+  readonly faultCount: number;
+  readonly size: number;
+  readonly counts: Counts;
+  readonly word: Word;
+  readonly checkpoints: number;
+  readonly promises: number;
+  readonly fields: { readonly opened: number; readonly unopened: number; readonly erased: number };
+  readonly tables: number;
+  readonly tiles: number;
+  readonly anchors: number;
+  /** What was not checked, in words. */
+  readonly notes: readonly string[];
+};
+
+export type VerifyDeep = {
+  /**
+   * One transaction that sees one state, may write, and is rolled back at the end. Whoever reads or swaps rows meanwhile waits for nothing.
+   * Its role reads log, rows, keys and webhooks.
+   */
+  readonly query: Query;
+  readonly open: () => Promise<Source>;
+  readonly vkey: string;
+  /** Where the signer keeps its record. */
+  readonly home: string;
+  readonly projections: readonly Projection[];
+  /** Opens the subjects' keys; without it they are only counted. */
+  readonly master?: Uint8Array | undefined;
+  /** The files of the log as the running instance serves them, where one runs. */
+  readonly served?: Served | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly progress?: ((checked: number, all: number | undefined) => void) | undefined;
+};
+
+/** Throws what cannot be read (`Unavailable`) and the signal's reason: neither is a verdict. */
+export async function verifyDeep({
+  query,
+  open,
+  vkey,
+  home,
+  master,
+  projections,
+  served,
+  signal,
+  progress,
+}: VerifyDeep): Promise<DeepVerdict> {
+  const key = parseVkey(vkey);
+  const origin = key.name;
+  // Order: the record before the database's one state, so that what it speaks of is there.
+  const record = everSigned(home, origin);
+  const faults = new Faults();
+  const consequences = new Faults();
+  const entries = new Entries({ log: origin, vkey }, faults);
+  const checkpoints = new Checkpoints(query, key);
+  const rows = await FoldedRows.open(query, projections, faults);
+  const sealed = new SealedFields(query, { origin, master, faults });
+  const ledger = new WebhookLedger(query, faults);
+  const promises = await Promises.open(query, vkey, faults);
+  const newest = await newestCheckpoint(query);
+  const tiles = served && newest ? new ServedTiles(served, newest.size, consequences) : undefined;
+  const source = await open();
+  const isEvidence = (told: (typeof record)[number]): told is Evidence => "checkpoint" in told;
+  const signed = Map.groupBy(record.filter(isEvidence), ({ checkpoint }) => checkpoint.size);
+  for await (const page of source.pages()) {
+    signal?.throwIfAborted();
+    const from = entries.size;
+    const kept = await keptHashes(query, rows.treeTable, from, from + page.length);
+    const published = await checkpoints.between(from, from + page.length);
+    const evidence = Map.groupBy(published, ({ checkpoint }) => checkpoint.size);
+    const placed: PlacedEntry[] = [];
+    for (const stored of page) {
+      const leaf = entries.size;
+      const { hash, isUnlike } = entries.take(stored, kept.get(leaf));
+      const there = hash && placedOf(stored, leaf, hash);
+      if (hash && "text" in stored) await tiles?.take(hash, stored.text);
+      if (there && !isUnlike) placed.push(there);
+      for (const each of [...(evidence.get(entries.size) ?? []), ...(signed.get(entries.size) ?? [])]) entries.compare(each);
+    }
+    await rows.take(placed);
+    await sealed.take(placed);
+    ledger.take(placed);
+    promises.take(placed);
+    progress?.(entries.size, source.size);
+  }
+  signal?.throwIfAborted();
+  entries.end();
+  const { size } = entries;
+  const beyond = [...(await checkpoints.between(size, newest?.size ?? 0)), ...[...signed.values()].flat()];
+  noteMissingEnd(faults, size, beyond, rows.treeTable?.size ?? 0);
+  for (const { name, reason } of [...checkpoints.problems, ...record.filter((told) => "reason" in told)])
+    faults.note({ part: "checkpoint", kind: "tampered", reason: `${name}: ${reason}` });
+  await sealed.end();
+  promises.end();
+  if (served && newest) await judgeServedCheckpoint(served, { note: newest.note, key, faults: consequences });
+  const notes = [...rows.notes, ...notesOn(sealed, served !== undefined)];
+  if (faults.isLogIntact) {
+    await rows.compare();
+    for (const fault of consequences.kept) faults.note(fault);
+  } else notes.push("rows and served files are not compared with a log that is not intact");
+  await ledger.end(faults.isLogIntact ? rows.freshTree : undefined);
+  return {
+    faults: faults.kept,
+    faultCount: faults.count,
+    size,
+    counts: entries.checker.counts,
+    word: entries.checker.word,
+    checkpoints: checkpoints.count,
+    promises: promises.count,
+    fields: { opened: sealed.opened, unopened: sealed.unopened, erased: sealed.erased },
+    tables: projections.reduce((sum, { tables }) => sum + tables.length, 0),
+    tiles: tiles?.compared ?? 0,
+    anchors: ledger.anchors,
+    notes,
+  };
+}
+
+function placedOf(stored: Stored | Gap, leafIndex: number, hash: Uint8Array): PlacedEntry | undefined {
+  if (!("text" in stored) || !stored.entry || !stored.data || !stored.salts) return undefined;
+  const { text, entry, data, salts, stream, position } = stored;
+  return { text, entry, data, salts: salts as Record<string, string>, hash, stream, revision: entry.rev, position, leafIndex };
+}
+
+async function keptHashes(
+  query: Query,
+  table: FoldedRows["treeTable"],
+  from: number,
+  to: number,
+): Promise<ReadonlyMap<number, Uint8Array>> {
+  if (!table || from >= table.size) return new Map();
+  const rows = await query<{ leaf_index: number; hash: Uint8Array }>(
+    `select leaf_index, hash from ${table.from} where leaf_index >= $1 and leaf_index < $2`,
+    [from, Math.min(to, table.size)],
+  );
+  return new Map(rows.map(({ leaf_index, hash }) => [leaf_index, hash]));
+}
+
+function noteMissingEnd(faults: Faults, size: number, evidence: readonly Evidence[], rows: number): void {
+  const witness = evidence.find(({ checkpoint }) => checkpoint.size > size);
+  if (!witness && rows <= size) return;
+  const more = witness ? `${witness.name} covers ${witness.checkpoint.size}` : `the rows show ${rows}`;
+  const reason = `the log ends here, but ${more}: its end was cut off, or it was put back to an older state`;
+  faults.note({ part: "log", kind: "withheld", leaf: size, reason });
+}
+
+function notesOn({ unopened }: SealedFields, isServed: boolean): string[] {
+  return [
+    ...(unopened > 0 ? [`${unopened} sealed fields were not opened: the master key is not here`] : []),
+    ...(isServed ? [] : ["the instance does not run, so what it serves was not asked for"]),
+  ];
+}
