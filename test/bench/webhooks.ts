@@ -12,7 +12,7 @@ import type { Arrival, Order, Report } from "./webhook-receiver.ts";
 
 const backlogs = [
   { count: 20_000, rounds: 3 },
-  { count: 100_000, rounds: 2 },
+  { count: 100_000, rounds: 3 },
 ] as const;
 const perSecond = 50;
 const seconds = 20;
