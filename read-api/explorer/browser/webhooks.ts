@@ -47,13 +47,13 @@ export function listed(webhooks: readonly Webhook[], chosen: string | undefined)
 const counted = (count: number, word: string) =>
   element("span", { class: count > 0 && word === "dead" ? "bad" : undefined }, `${count.toLocaleString("en")} ${word}`);
 
-/** A warning for the oldest secret that should be put in place of. */
+/** A warning where a secret should give way to a new one: the most pressing there is. */
 function agesOf({ secrets, status }: Webhook): readonly HTMLElement[] {
-  const old =
-    status === "removed" ? undefined : secrets.find(({ rotation }) => rotation === "late" || rotation === "due" || rotation === "soon");
-  return old ? [badge(old.rotation!, `secret ${rotations[old.rotation!]}`)] : [];
+  const worst = status === "removed" ? undefined : pressing.find((rotation) => secrets.some((secret) => secret.rotation === rotation));
+  return worst ? [badge(worst, `secret ${rotations[worst]}`)] : [];
 }
 
+const pressing = ["late", "due", "soon"] as const;
 const rotations = { fresh: "fresh", soon: "to be changed soon", due: "due for a change", late: "overdue for a change" } as const;
 
 export function chosenWebhook(webhook: Webhook, act: Act): readonly (HTMLElement | false)[] {
@@ -81,6 +81,15 @@ export function chosenWebhook(webhook: Webhook, act: Act): readonly (HTMLElement
 function buttons({ webhookId, status, profile, dead }: Webhook, act: Act): readonly HTMLElement[] {
   const stands = status === "paused" || status === "disabled";
   return [
+    ...(profile === "markov" && status === "unverified"
+      ? [
+          button(
+            "verify",
+            "Let it be told",
+            act("It is told, on your word.", () => command("verify-webhook", { webhookId })),
+          ),
+        ]
+      : []),
     ...(profile === "standard"
       ? [
           button(
