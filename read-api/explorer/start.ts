@@ -11,6 +11,7 @@ const links = [
   ["/problems", "What can go wrong", "Every code that an answer may carry"],
   ["/schemas", "What is recorded", "The events, as JSON Schema"],
   ["/log/checkpoint", "Check the log", "The signed size and root of the log"],
+  ["/verifier.html", "Verify without us", "A page to keep: it checks bundles and receipts offline"],
   ["/asyncapi.json", "Listen", "Live updates over server-sent events"],
   ["/deliveries", "See who is told", "Webhooks, their deliveries and what came back"],
 ] as const;
