@@ -18,8 +18,8 @@ const commands: Readonly<Record<string, Command>> = {
     load: () => import("./cli/import.ts"),
   },
   verify: {
-    usage: "verify [DIR|FILE] [--vkey KEY] [--complete] [--deep] [--json]",
-    about: "check this instance, a bundle or a receipt",
+    usage: "verify [DIR|FILE] [AGAINST] [--vkey KEY] [--complete] [--deep] [--json]",
+    about: "check this instance, a bundle, a receipt, or a promise against one of them",
     load: () => import("./cli/verify.ts"),
   },
   export: {
