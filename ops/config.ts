@@ -83,7 +83,7 @@ export const settings = {
       .default("")
       .transform((text) => text.split(",").flatMap((range) => range.trim() || []))
       .pipe(z.array(z.union([z.cidrv4(), z.cidrv6()], "is not a list of ranges such as 10.0.0.0/8"))),
-    about: "Private networks that webhooks may reach, as 10.0.0.0/8,fd00::/8; none unless named.",
+    about: "Private networks that webhooks and questions to cosigners may reach, as 10.0.0.0/8,fd00::/8; none unless named.",
   },
   MINUTEBOOK_MEDIA_URL: {
     schema: origin.optional(),
@@ -93,6 +93,19 @@ export const settings = {
   MINUTEBOOK_MEDIA_REGION: { schema: z.string().min(1).default("us-east-1"), about: "The bucket's region." },
   MINUTEBOOK_MEDIA_KEY_ID: { schema: z.string().min(1).optional(), about: "The id of the key that the bucket knows us by." },
   MINUTEBOOK_MEDIA_SECRET: { schema: z.string().min(1).optional(), about: "The key that the bucket knows us by.", secret: true },
+  MINUTEBOOK_COSIGNERS: {
+    schema: z.string().min(1).optional(),
+    about: "A file with a C2SP tlog-policy: who is asked to cosign this log's checkpoints, where, and how many of them are enough.",
+  },
+  MINUTEBOOK_COSIGN: {
+    schema: z.string().min(1).optional(),
+    about: "A file with lines `log <vkey>`: the logs of others whose checkpoints this instance cosigns; none when absent.",
+  },
+  MINUTEBOOK_COSIGNER_KEY: {
+    schema: key32.optional(),
+    about: "The Ed25519 seed that this instance cosigns with, never the log's own; made and kept under MINUTEBOOK_HOME when absent.",
+    secret: true,
+  },
   MINUTEBOOK_PRODUCTION: {
     schema: z
       .enum(["true", "false"])
@@ -127,6 +140,10 @@ export type Config = {
   readonly markovToken: string | undefined;
   readonly webhookAllow: readonly string[];
   readonly mediaBucket: { readonly url: string; readonly region: string; readonly keyId: string; readonly secret: string } | undefined;
+  /** Files: a policy, and a list of logs. */
+  readonly cosigners: string | undefined;
+  readonly cosign: string | undefined;
+  readonly cosignerKey: string | undefined;
   readonly production: boolean;
   readonly logLevel: string;
 };
@@ -224,6 +241,9 @@ const configOf = (values: Values): Config => ({
   markovToken: values.MINUTEBOOK_MARKOV_TOKEN,
   webhookAllow: values.MINUTEBOOK_WEBHOOK_ALLOW,
   mediaBucket: bucketOf(values),
+  cosigners: values.MINUTEBOOK_COSIGNERS,
+  cosign: values.MINUTEBOOK_COSIGN,
+  cosignerKey: values.MINUTEBOOK_COSIGNER_KEY,
   production: values.MINUTEBOOK_PRODUCTION,
   logLevel: values.MINUTEBOOK_LOG_LEVEL,
 });

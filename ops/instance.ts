@@ -20,6 +20,8 @@ import { runDeliverer } from "./processes/deliverer.ts";
 import { followerOf } from "./processes/follower.ts";
 import { runPolicies } from "./processes/policies.ts";
 import { runSigner } from "./processes/signer.ts";
+import type { Policy } from "../domain/log/signed/policy.ts";
+import { reach } from "./sending/addresses.ts";
 import { runTimers } from "./processes/timers.ts";
 import { keepMarkov } from "./instance/markov.ts";
 import { openRows, type Rows, rowsAt } from "./instance/rows.ts";
@@ -46,6 +48,10 @@ export type Instance = {
   readonly vkey: string;
   readonly log: EventLog;
   readonly database: ReadDatabase;
+  /** Of the role that may append. */
+  readonly vault: ReadDatabase;
+  /** Whose cosignatures are asked for. */
+  readonly policy: Policy | undefined;
   readonly keys: SubjectKeyStore;
   readonly instanceKey: Uint8Array;
   readonly identity: Identity;
@@ -66,7 +72,7 @@ export async function openInstance(config: Config, options: OpenOptions): Promis
   const stopping = new AbortController();
   try {
     const stores = await openStores(config, { roles: options.roles, logger, ambient, durable }, closers, stopping.signal);
-    const { attached, roles, origin, instanceKey, vkey, log, database, keys } = stores;
+    const { attached, roles, origin, instanceKey, vkey, log, database, vault, policy, keys } = stores;
     const rows = await openRows({ log, database, connection: attached.connections.rows, logger, follows: roles.includes("projector") });
     closers.push(rows.stop);
     const ballots = { log, database, rowsAt: rowsAt(database, ambient, "voting"), wait: ambient.wait };
@@ -95,7 +101,8 @@ export async function openInstance(config: Config, options: OpenOptions): Promis
     const identity = config.production
       ? guestsOnly
       : await tokenIdentity(secretOf(config.home, "token.key", undefined).bytes, origin, ambient);
-    return { config, logger, ambient, attached, origin, vkey, log, database, keys, instanceKey, identity, handler, rows, ballots, close };
+    const opened = { config, logger, ambient, attached, origin, vkey, log, database, vault, policy, keys, instanceKey };
+    return { ...opened, identity, handler, rows, ballots, close };
   } catch (error) {
     await close();
     throw error;
@@ -123,7 +130,7 @@ type Tasks = OpenOptions &
 
 /** The processes of this machine's own that follow the log until they are told to stop. One that cannot go on stops them all, loudly. */
 async function startTasks(tasks: Tasks, signal: AbortSignal): Promise<void> {
-  const { from, roles, log, handler, database, vault, logger, ambient, signingSeed, config, origin, attached, keys } = tasks;
+  const { from, roles, log, handler, database, vault, logger, ambient, signingSeed, config, origin, attached, keys, policy } = tasks;
   const running = [handler.states.follow(from, signal)];
   if (roles.includes("policies"))
     running.push(
@@ -133,7 +140,18 @@ async function startTasks(tasks: Tasks, signal: AbortSignal): Promise<void> {
   if (roles.includes("signer"))
     running.push(
       runSigner(
-        { log, database, home: config.home, seed: signingSeed!, origin, ambient, logger, vault, connection: attached.connections.app },
+        {
+          log,
+          database,
+          home: config.home,
+          seed: signingSeed!,
+          origin,
+          ambient,
+          logger,
+          vault,
+          connection: attached.connections.app,
+          ...(policy && { cosigners: { policy, reach: reach(config.webhookAllow) } }),
+        },
         signal,
       ),
     );

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { FastifyInstance } from "fastify";
 import { commandRoutes } from "../../commands/http.ts";
 import { uploadRoutes } from "../../commands/upload.ts";
-import { newestCheckpoint } from "../../projections/checkpoints.ts";
+import { shownCheckpoint } from "../../projections/cosignatures.ts";
 import { logRoutes } from "../../read-api/log.ts";
 import { type GivenAway, verifierRoutes } from "../../read-api/pages/verifier.ts";
 import { readRoutes } from "../../read-api/routes.ts";
@@ -11,6 +11,10 @@ import { webhookRoutes } from "../../webhooks/http.ts";
 import { commands } from "../commands.ts";
 import type { Instance } from "../instance.ts";
 import { reputationFrom } from "../markov/reputation.ts";
+import { cosignerName, openCosigner, type OwnCosigner } from "../cosigning/cosigner.ts";
+import { cosignedLogsOf } from "../cosigning/settings.ts";
+import { secretOf } from "../keys/secrets.ts";
+import { cosignerRoutes } from "./cosigner.ts";
 import { healthRoutes } from "./health.ts";
 import { readDepsOf } from "./reads.ts";
 import { type Broke, httpServer } from "./server.ts";
@@ -23,10 +27,11 @@ export async function openApi(instance: Instance, broke: Broke): Promise<Fastify
   const { markovUrl: url, markovToken: token } = config;
   const reads = readDepsOf(instance, {
     broke: (why) => logger.error({ err: why }, "a read failed"),
-    checkpoint: () => newestCheckpoint(instance.database.query),
+    checkpoint: () => shownCheckpoint(instance.database.query, instance.policy),
     ...(url !== undefined && { reputation: reputationFrom({ url, token }) }),
   });
   const media = await openMedia(config);
+  const cosigner = ownCosigner(instance);
   return httpServer(logger, broke, async (app) => {
     healthRoutes(app, instance);
     await app.register(async (scope) => commandRoutes(scope, { commands, handler, identify: identity.identify, random: ambient.random }));
@@ -41,8 +46,17 @@ export async function openApi(instance: Instance, broke: Broke): Promise<Fastify
     await app.register(async (scope) => webhookRoutes(scope, webhooksOf(instance)));
     await app.register(async (scope) => readRoutes(scope, reads));
     await app.register(async (scope) => verifierRoutes(scope, givenAway()));
+    if (cosigner) await app.register(async (scope) => cosignerRoutes(scope, cosigner));
     await app.register(async (scope) => logRoutes(scope, { ...reads, vkey: instance.vkey }));
   });
+}
+
+/** Where a list of logs is configured. Its name is made of the log's, which never changes. */
+function ownCosigner({ config, origin, vault, ambient }: Instance): OwnCosigner | undefined {
+  const logs = cosignedLogsOf(config);
+  if (!logs) return undefined;
+  const { bytes: seed } = secretOf(config.home, "cosigner.key", config.cosignerKey);
+  return openCosigner({ seed, name: cosignerName(origin), logs, query: vault.query, now: ambient.now });
 }
 
 /** The generated files, as they lie in this checkout. */

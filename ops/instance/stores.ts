@@ -4,6 +4,8 @@ import type { Ambient } from "../ambient.ts";
 import type { Config, ProcessRole } from "../config.ts";
 import { BadConfiguration } from "../terminal.ts";
 import { signEd25519 } from "../crypto.ts";
+import type { Policy } from "../../domain/log/signed/policy.ts";
+import { policyOf } from "../cosigning/settings.ts";
 import { openEventLog } from "../event-log/open.ts";
 import { secretOf } from "../keys/secrets.ts";
 import { type SubjectKeyStore, subjectKeys } from "../keys/subject-keys.ts";
@@ -27,6 +29,7 @@ export type Stores = {
   /** Keys and published checkpoints, as the role that may append. */
   readonly vault: ReadDatabase;
   readonly keys: SubjectKeyStore;
+  readonly policy: Policy | undefined;
 };
 
 export type Closers = (() => Promise<unknown> | void)[];
@@ -46,6 +49,7 @@ export async function openStores(
   signal: AbortSignal,
 ): Promise<Stores> {
   refuseDevelopmentKeys(config, options.roles);
+  const policy = policyOf(config);
   const attached = await attach(config, logger, durable);
   closers.push(attached.close);
   const roles = attached.running ? [] : options.roles;
@@ -67,12 +71,18 @@ export async function openStores(
   const signs = roles.includes("signer") || config.signingKey !== undefined;
   const signingSeed = signs ? secretOf(config.home, "signing.key", config.signingKey).bytes : undefined;
   const vkey = await openLog(log, origin, signingSeed && signEd25519(signingSeed).publicKey, ambient, signal);
-  return { attached, roles, origin, instanceKey, vkey, signingSeed, log, database, vault, keys: subjectKeys(vault, master) };
+  if (policy && policy.logs.length > 0 && !policy.logs.some(({ name }) => name === origin))
+    throw new BadConfiguration(`MINUTEBOOK_COSIGNERS: the policy is of other logs than ${origin}`);
+  return { attached, roles, origin, instanceKey, vkey, signingSeed, log, database, vault, policy, keys: subjectKeys(vault, master) };
 }
 
 /** A key that was drawn and lies beside the data protects them from nobody who can read the data. */
-function refuseDevelopmentKeys({ production, masterKey, signingKey }: Config, roles: readonly ProcessRole[]): void {
+function refuseDevelopmentKeys({ production, masterKey, signingKey, cosign, cosignerKey }: Config, roles: readonly ProcessRole[]): void {
+  if (cosignerKey !== undefined && cosignerKey === signingKey)
+    throw new BadConfiguration("MINUTEBOOK_COSIGNER_KEY is the log's own key: who cosigns needs another");
   if (!production) return;
+  if (cosign !== undefined && cosignerKey === undefined && roles.includes("api"))
+    throw new BadConfiguration("in production MINUTEBOOK_COSIGNER_KEY must be configured where others' logs are cosigned");
   if (masterKey === undefined)
     throw new BadConfiguration("in production MINUTEBOOK_MASTER_KEY must be configured: a drawn key is for development");
   if (signingKey === undefined && roles.includes("signer"))

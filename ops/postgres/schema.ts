@@ -67,6 +67,52 @@ export const migrations: readonly Migration[] = [
         place bigint generated always as identity
       );`,
   },
+  {
+    // What cosigners said of our checkpoints, and when each was published; what we said of others' logs. A second trigger, for who is
+    // asked to cosign is asked by strangers: the last row of a log alone says what may follow.
+    id: "009-cosigning",
+    sql: `
+      alter table log.checkpoint add column at timestamptz not null default now();
+      create table log.cosignature (
+        size bigint not null,
+        cosigner text not null,
+        time bigint not null,
+        line text not null,
+        primary key (size, cosigner, time)
+      );
+      create index on log.cosignature (cosigner, size desc, time desc);
+      create trigger cosignature_only_grows before update or delete or truncate on log.cosignature
+        for each statement execute function log.refuse_change();
+      alter table log.cosignature enable always trigger cosignature_only_grows;
+      create schema cosigner;
+      create table cosigner.cosigned (
+        origin text not null,
+        nth bigint not null check (nth >= 0),
+        size bigint not null check (size >= 0),
+        root text not null,
+        time bigint not null check (time > 0),
+        note text not null,
+        at timestamptz not null default now(),
+        primary key (origin, nth)
+      );
+      create function cosigner.refuse_another_history() returns trigger language plpgsql as $$
+      declare
+        last cosigner.cosigned;
+      begin
+        select * into last from cosigner.cosigned where origin = new.origin order by nth desc limit 1;
+        if new.nth > coalesce(last.nth, -1) + 1 or (new.nth = last.nth + 1
+          and (new.size < last.size or new.time < last.time or (new.size = last.size and new.root <> last.root))) then
+          raise exception 'a tree of % with % entries does not follow the one with % that was cosigned', new.origin, new.size, last.size
+            using errcode = 'restrict_violation';
+        end if;
+        return new;
+      end $$;
+      create trigger cosigned_follows before insert on cosigner.cosigned for each row execute function cosigner.refuse_another_history();
+      create trigger cosigned_only_grows before update or delete or truncate on cosigner.cosigned
+        for each statement execute function log.refuse_change();
+      alter table cosigner.cosigned enable always trigger cosigned_follows;
+      alter table cosigner.cosigned enable always trigger cosigned_only_grows;`,
+  },
 ];
 
 /**
@@ -96,6 +142,9 @@ export const grants: readonly string[] = [
   "grant usage on schema promise to minutebook_rows, minutebook_auditor",
   "grant select, insert, delete on all tables in schema promise to minutebook_rows",
   "grant select on all tables in schema promise to minutebook_auditor",
+  "grant usage on schema cosigner to minutebook_app, minutebook_auditor",
+  "grant select on all tables in schema cosigner to minutebook_app, minutebook_auditor",
+  "grant insert on all tables in schema cosigner to minutebook_app",
   "alter schema read owner to minutebook_rows",
   "grant usage on schema read to minutebook_app, minutebook_auditor",
   "alter default privileges for role minutebook_rows in schema rows grant select on tables to minutebook_app, minutebook_auditor",

@@ -20,6 +20,7 @@ import {
   writeSignerStatus,
 } from "../keys/signing-record.ts";
 import { newestCheckpoint, publishCheckpoint } from "../../projections/checkpoints.ts";
+import { type Gathering, keepGathering } from "./gather.ts";
 import { keepPromising } from "./promises.ts";
 
 export type SignerRun = {
@@ -35,6 +36,8 @@ export type SignerRun = {
   readonly origin: string;
   readonly ambient: Ambient;
   readonly logger: Logger;
+  /** Whose word on each checkpoint is asked for. */
+  readonly cosigners?: Gathering;
 };
 
 const lookMs = 200;
@@ -192,12 +195,17 @@ async function follow(run: SignerRun, record: SigningRecord, held: Held, tell: T
       await held();
     }
   })();
-  const promising = keepPromising(run, held, stop);
+  const working = [
+    ticking,
+    following,
+    keepPromising(run, held, stop),
+    ...(run.cosigners ? [keepGathering(run, run.cosigners, held, stop)] : []),
+  ];
   try {
-    await Promise.race([ticking, following, promising]);
+    await Promise.race(working);
   } finally {
     stopping.abort();
-    await Promise.allSettled([ticking, following, promising]);
+    await Promise.allSettled(working);
   }
 }
 

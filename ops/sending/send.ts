@@ -21,7 +21,7 @@ export type Sent = { readonly answered: Answered; readonly tookMs: number; reado
 export type Sender = { readonly send: (sending: Sending) => Promise<Sent>; readonly close: () => Promise<void> };
 
 const responseBytesMax = 64 * 1024;
-const headBytes = 1024;
+const headBytesUsual = 1024;
 const informationalMax = 10;
 
 export type SenderOptions = {
@@ -30,6 +30,8 @@ export type SenderOptions = {
   readonly connectionsMax: number;
   /** How names are looked up; a test may answer for them. */
   readonly resolve?: typeof lookup;
+  /** How much of an answer's beginning is handed back. */
+  readonly headBytes?: number;
   /** Certificates trusted besides those of the system, in PEM. */
   readonly ca?: string;
 };
@@ -38,7 +40,7 @@ class Forbidden extends Error {
   readonly code = "FORBIDDEN_ADDRESS";
 }
 
-export function openSender({ reach, connectionsMax, resolve = lookup, ca }: SenderOptions): Sender {
+export function openSender({ reach, connectionsMax, resolve = lookup, ca, headBytes = headBytesUsual }: SenderOptions): Sender {
   const origins = new Map<string, { opened: number; remote?: string }>();
   const seen = (origin: string) => {
     const known = origins.get(origin) ?? { opened: 0 };
@@ -85,7 +87,7 @@ export function openSender({ reach, connectionsMax, resolve = lookup, ca }: Send
         return { answered: failed("forbidden-address", "endpoint", refused ?? "it is not a url"), tookMs: 0, reused: false };
       const known = seen(url.origin);
       const opened = known.opened;
-      const answered = await exchange(agent, url, sending);
+      const answered = await exchange(agent, url, sending, headBytes);
       const { remote } = known;
       return { answered, tookMs: tookMs(), reused: opened > 0 && known.opened === opened, ...(remote !== undefined && { remote }) };
     },
@@ -124,7 +126,7 @@ function guardedLookup(reach: Reach, resolve: typeof lookup) {
 }
 
 /** Resolves once, whatever the other side does, at the deadline at the latest. */
-function exchange(agent: Dispatcher, url: URL, { method, headers, body, deadlineMs }: Sending): Promise<Answered> {
+function exchange(agent: Dispatcher, url: URL, { method, headers, body, deadlineMs }: Sending, headBytes: number): Promise<Answered> {
   return new Promise((resolve) => {
     let controller: Dispatcher.DispatchController | undefined;
     let settled = false;
