@@ -127,8 +127,8 @@ async function placed({ database, log, passed }: LogDeps, id: string): Promise<E
   const row = await entryById(database, id);
   if (row) return row;
   const [head, tree] = await Promise.all([log.head(), treeHead(database)]);
-  if (!head || (tree && tree.place.position >= head.position)) return undefined;
-  await passed([], head.position);
+  if (head && (!tree || tree.place.position < head.position)) await passed([], head.position);
+  // Order: looked for again in any case, for the rows may have come to it since the first look.
   return entryById(database, id);
 }
 
