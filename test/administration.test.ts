@@ -88,6 +88,7 @@ describe("registering a webhook", () => {
     then: { rejected: "NEVER_TOLD", figures: { type: "DeliveriesDied" } },
   });
   scenario("batches only what is in order", { when: ask({ order: "none", batchMax: 2 }), then: "BATCH_NEEDS_ORDER" });
+  scenario("has one proof in a request", { when: ask({ awaitCheckpoint: true, batchMax: 2 }), then: "PROOF_IS_SINGLE" });
   scenario("tells Markov whole events", { when: ask({ profile: "markov", payload: "thin" }), then: "WHOLE_AND_SINGLE" });
   scenario("tells Markov single events", { when: ask({ profile: "markov", batchMax: 2 }), then: "WHOLE_AND_SINGLE" });
   scenario("begins in the log", { when: ask({ from: 500_001 }), then: { rejected: "BEYOND_THE_LOG", figures: { size: 500_000 } } });

@@ -64,6 +64,8 @@ export type Outgoing = {
   readonly seq: number;
   /** 0 for the first telling; counts replays. */
   readonly generation: number;
+  /** Of how many bodies `body` is the array; absent where it is one body itself. */
+  readonly batch?: number;
 };
 
 /** Whose fault a failed attempt is. `event`: this one only; `endpoint`: every event would fail; `network`: it may pass; `self`: ours, never charged to the receiver. */

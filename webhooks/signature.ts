@@ -53,12 +53,13 @@ const rank = ({ scheme, state }: SigningSecret) => (scheme === "v1" ? 0 : 2) + (
 const byAge = (a: SigningSecret, b: SigningSecret) => rank(a) - rank(b);
 
 /** What goes with every request, whatever signs it. A replay is told as such, under the ids of the first telling. */
-export function tellingHeaders({ id, timestamp, seq, generation }: Outgoing): Readonly<Record<string, string>> {
+export function tellingHeaders({ id, timestamp, seq, generation, batch }: Outgoing): Readonly<Record<string, string>> {
   return {
     "content-type": "application/json",
     "webhook-id": id,
     "webhook-timestamp": String(timestamp),
     "webhook-seq": String(seq),
     ...(generation > 0 && { "webhook-replay": String(generation) }),
+    ...(batch !== undefined && { "webhook-batch": String(batch) }),
   };
 }

@@ -148,7 +148,9 @@ export const askedSettings = {
   ),
   order: Type.Optional(Type.Enum(["none", "subject", "endpoint"])),
   payload: Type.Optional(Type.Enum(["full", "thin"])),
-  batchMax: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })),
+  batchMax: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 100, description: "How many events of one subject may come as one request, where several wait." }),
+  ),
   awaitCheckpoint: Type.Optional(Type.Boolean({ description: "Each delivery waits until its proof can come with it." })),
   onDead: Type.Optional(
     Type.Enum(["continue", "hold"], { description: "Whether a delivery that was given up holds back the later ones of its subject." }),
@@ -160,6 +162,7 @@ export const settingsRules = {
   UNKNOWN_TYPE: "There is no event of this type.",
   NEVER_TOLD: "What telling itself causes is told to nobody: it would never end.",
   BATCH_NEEDS_ORDER: "Only what is told in order is told in batches.",
+  PROOF_IS_SINGLE: "A request holds the proof of one event: what waits for it is not told in batches.",
   WHOLE_AND_SINGLE: "Markov's contract takes whole events, one by one.",
 } as const;
 
@@ -168,12 +171,13 @@ const causedByTelling: ReadonlySet<string> = new Set([...Object.keys(deliveryEve
 export const isCausedByTelling = (type: EventType): boolean => causedByTelling.has(type);
 
 /** What stands against these settings together. */
-export function settingsFault(profile: WebhookProfile, { types, order, payload, batchMax }: WebhookSettings) {
+export function settingsFault(profile: WebhookProfile, { types, order, payload, batchMax, awaitCheckpoint }: WebhookSettings) {
   const strange = types.find((type) => declarationOf(type) === undefined);
   if (strange !== undefined) return reject("UNKNOWN_TYPE", { type: strange });
   const circular = types.find((type) => causedByTelling.has(type));
   if (circular !== undefined) return reject("NEVER_TOLD", { type: circular });
   if (profile === "markov" && (payload !== "full" || batchMax > 1)) return reject("WHOLE_AND_SINGLE");
   if (order === "none" && batchMax > 1) return reject("BATCH_NEEDS_ORDER");
+  if (awaitCheckpoint && batchMax > 1) return reject("PROOF_IS_SINGLE");
   return undefined;
 }

@@ -1,15 +1,22 @@
-/** One delivery, from what the log says to what the receiver answered. */
-import type { Answered, Fault, Rendering, SigningSecret } from "../profile.ts";
+/** One delivery, or several that go as one request, from what the log says to what the receiver answered. */
+import { concat, hex, sha256, utf8 } from "../../domain/log/hash.ts";
+import type { Answered, Fault, Outgoing, Rendering, SigningSecret } from "../profile.ts";
 import { asPromised, otherwise } from "../promised.ts";
 import type { Due } from "./claim.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { receiptsOf } from "./proof-header.ts";
 import { afterFault, fraction, restOf } from "./schedule.ts";
-import type { Attempt, Outcome } from "./settle.ts";
+import type { Attempt, Outcome, Verdict } from "./settle.ts";
 import type { DeliveryWorld, Sent } from "./world.ts";
 
 /** `body` is undefined where the data is gone. */
-export type Ready = { readonly row: Due; readonly body: Uint8Array | undefined; readonly receipt: string };
+export type Ready = {
+  readonly row: Due;
+  readonly body: Uint8Array | undefined;
+  readonly receipt: string;
+  /** Requests in which it was one of several, and which say nothing of it: it goes alone now. */
+  readonly tried?: readonly Request[];
+};
 
 /** What a row promised cannot be made from the log any more, or differently: the program is wrong, and says so rather than send it. */
 export class RendererDrift extends Error {}
@@ -34,12 +41,36 @@ export async function ready(world: DeliveryWorld, { profile, settings }: Endpoin
 
 const whatInstead = (rendering: Rendering) => (rendering.kind === "unfit" ? `as ${rendering.fault}` : "to other bytes");
 
-export async function deliver(world: DeliveryWorld, endpoint: Endpoint, { row, body, receipt }: Ready): Promise<Outcome> {
-  if (!body) return { kind: "erased", row, attempts: [], status: undefined, fault: undefined };
-  const attempts: Attempt[] = [];
+/**
+ * How many of these go as one request: the first, and those behind it that have not failed yet. What has failed goes alone, so that it is known
+ * whose failure it is. A replay is told as such, so it is not told together with what is none.
+ */
+export function together({ settings, profile }: Endpoint, [first, ...rest]: readonly Ready[]): number {
+  if (!first || settings.batchMax === 1 || !isFresh(first)) return 1;
+  let bytes = arrayBytes + first.body!.length;
+  const most = rest.slice(0, settings.batchMax - 1);
+  const others = most.findIndex(
+    (one) => !isFresh(one) || one.row.generation !== first.row.generation || (bytes += one.body!.length + 1) > profile.bodyBytesMax,
+  );
+  return 1 + (others < 0 ? most.length : others);
+}
+
+const arrayBytes = 2;
+const isFresh = ({ body, row, tried }: Ready) => body !== undefined && row.failures === 0 && tried === undefined;
+
+/** What the receiver is sent: as it is kept, whichever attempt it is of which delivery. */
+export type Request = Omit<Attempt, "n" | "bodyHash">;
+/** What became of each. `alone`: the receiver did not like one of several, so that each has to be sent by itself. */
+export type Delivered = { readonly outcomes: readonly Outcome[]; readonly alone: readonly Ready[] };
+
+/** Of one subject, in order; of several each has a body. */
+export async function deliver(world: DeliveryWorld, endpoint: Endpoint, several: readonly Ready[]): Promise<Delivered> {
+  const parcel = parcelOf(several);
+  if (!parcel) return { outcomes: several.map(({ row }) => erased(row)), alone: [] };
+  const requests: Request[] = [];
   const send = async (secrets: readonly SigningSecret[]) => {
-    const tried = await attempt(world, endpoint, { row, body, receipt, secrets, n: row.attempts + attempts.length + 1 });
-    if (tried) attempts.push(tried.attempt);
+    const tried = await attempt(world, endpoint, parcel, secrets);
+    if (tried) requests.push(tried.request);
     return tried;
   };
   let tried = await send(endpoint.secrets);
@@ -53,8 +84,42 @@ export async function deliver(world: DeliveryWorld, endpoint: Endpoint, { row, b
     );
     tried = await send(other);
   }
-  return outcomeOf(world, endpoint, row, attempts, tried);
+  const verdict = judge(world, endpoint, several[0]!.row, tried);
+  if (several.length > 1 && tried?.fault?.class === "event")
+    return { outcomes: [], alone: several.map((one) => ({ ...one, tried: requests })) };
+  const outcomes = several.map(({ row, tried: before = [] }) => ({ ...verdict, row, attempts: attemptsOf(row, [...before, ...requests]) }));
+  return { outcomes, alone: [] };
 }
+
+const erased = (row: Due): Outcome => ({ kind: "erased", row, attempts: [], status: undefined, fault: undefined });
+
+const attemptsOf = (row: Due, requests: readonly Request[]): readonly Attempt[] =>
+  requests.map((request, place) => ({ ...request, n: row.attempts + place + 1, bodyHash: row.body_hash! }));
+
+/** One of several that was not sent alone after all: what was tried is noted, and it is due at once. */
+export const notAlone = (world: DeliveryWorld, { row, tried = [] }: Ready): Outcome => {
+  const { answered, fault } = tried.at(-1)!;
+  const told = { row, attempts: attemptsOf(row, tried), status: statusOf(answered), fault };
+  return { ...told, kind: "again", afterMs: 0, at: world.elapsed(), counts: false };
+};
+
+type Parcel = Omit<Outgoing, "secrets" | "timestamp"> & { readonly receipt: string | undefined };
+
+/** Undefined where there is nothing to send. */
+function parcelOf([first, ...rest]: readonly Ready[]): Parcel | undefined {
+  const { row, body, receipt } = first!;
+  if (!body) return undefined;
+  const { seq, generation } = row;
+  if (rest.length === 0) return { id: row.told_id, body, seq, generation, receipt };
+  const bodies = rest.flatMap((one) => [utf8(","), one.body!]);
+  const ids = [row, ...rest.map((one) => one.row)].map(({ told_id }) => told_id);
+  const whole = concat(utf8("["), body, ...bodies, utf8("]"));
+  // Why no receipt: the header has room for one, and each body says of which event it is.
+  return { id: batchId(ids), body: whole, seq, generation, batch: ids.length, receipt: undefined };
+}
+
+/** The same for the same deliveries in the same order, whenever they are sent together. */
+const batchId = (ids: readonly string[]) => `bat_${hex(sha256(ids.join("\n")).subarray(0, 8))}`;
 
 const isReset = (answered: Answered) => answered.kind === "failed" && answered.name === "reset";
 const statusOf = (answered: Answered | undefined) => (answered?.kind === "answered" ? answered.status : undefined);
@@ -65,21 +130,25 @@ function otherSecrets(secrets: readonly SigningSecret[]): readonly SigningSecret
   return secrets.map((secret) => ({ ...secret, state: secret.state === "active" ? "retiring" : "active" }));
 }
 
-type Tried = { readonly attempt: Attempt; readonly sent: Sent; readonly fault: Fault | undefined };
-type Trying = Ready & { readonly body: Uint8Array; readonly secrets: readonly SigningSecret[]; readonly n: number };
+type Tried = { readonly request: Request; readonly sent: Sent; readonly fault: Fault | undefined };
 
 /** Undefined where no secret signs it. Signed for this attempt: time and secrets are those of now. */
-async function attempt(world: DeliveryWorld, endpoint: Endpoint, { row, body, receipt, secrets, n }: Trying): Promise<Tried | undefined> {
+async function attempt(
+  world: DeliveryWorld,
+  endpoint: Endpoint,
+  { receipt, ...parcel }: Parcel,
+  secrets: readonly SigningSecret[],
+): Promise<Tried | undefined> {
   const { profile, url } = endpoint;
   const startedAt = world.now();
   const timestamp = Math.floor(Date.parse(startedAt) / 1_000);
-  const headers = profile.headers({ id: row.told_id, body, secrets, timestamp, seq: row.seq, generation: row.generation });
+  const headers = profile.headers({ ...parcel, secrets, timestamp });
   if (!headers) return undefined;
   const sent = await world.send({
     method: "POST",
     url,
-    headers: { ...headers, "webhook-receipt": receipt },
-    body,
+    headers: receipt === undefined ? headers : { ...headers, "webhook-receipt": receipt },
+    body: parcel.body,
     deadlineMs: profile.deadlineMs,
   });
   const { answered, tookMs, reused, remote } = sent;
@@ -87,12 +156,7 @@ async function attempt(world: DeliveryWorld, endpoint: Endpoint, { row, body, re
   noteAnswer(world, endpoint, sent, timestamp * 1_000);
   world.attempted({ profile: profile.name, result: fault ? "failed" : "delivered", status: statusOf(answered), tookMs });
   const kids = secrets.filter((secret) => secret.scheme !== "gr" || secret.state === "active").map(({ kid }) => kid);
-  const bodyHash = row.body_hash!;
-  return {
-    attempt: { n, startedAt, tookMs, answered, fault: fault?.name, kids: kids.join(" "), bodyHash, reused, remote },
-    sent,
-    fault,
-  };
+  return { request: { startedAt, tookMs, answered, fault: fault?.name, kids: kids.join(" "), reused, remote }, sent, fault };
 }
 
 const skewMs = 60_000;
@@ -125,9 +189,10 @@ function noteMove({ logger }: DeliveryWorld, endpoint: Endpoint, { status, heade
 
 const noSecret: Fault = { class: "self", name: "no-secret" };
 
-function outcomeOf(world: DeliveryWorld, endpoint: Endpoint, row: Due, attempts: readonly Attempt[], tried: Tried | undefined): Outcome {
+/** What the last answer means for each of those that were sent; none of several has failed before. */
+function judge(world: DeliveryWorld, endpoint: Endpoint, row: Due, tried: Tried | undefined): Verdict {
   const fault = tried ? tried.fault : noSecret;
-  const told = { row, attempts, status: statusOf(tried?.sent.answered), fault: fault?.name };
+  const told = { status: statusOf(tried?.sent.answered), fault: fault?.name };
   if (!fault) {
     const rest = endpoint.profile.restMs?.(tried!.sent.answered);
     endpoint.succeeded();

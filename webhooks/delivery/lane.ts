@@ -3,7 +3,7 @@
  * those of one subject one after the other, and settles what came of them in between.
  */
 import { Unavailable } from "../../domain/log/event-log.ts";
-import { type Ready, deliver, ready, RendererDrift } from "./attempt.ts";
+import { deliver, notAlone, type Ready, ready, RendererDrift, together } from "./attempt.ts";
 import { claim, type Due, leaveLane, type Lease, placeOf, stopLane, takeLane } from "./claim.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { coveredSize } from "./proof-header.ts";
@@ -21,7 +21,7 @@ const settleAfterMs = 50;
 const drainMs = 10_000;
 const elsewhereMs = 250;
 /** In a backlog, those who have no part in it are looked for so often, and so many of them go first. */
-const freshEveryMs = 1_000;
+const freshEveryMs = 3_000;
 const freshMost = 25;
 const uncoveredMs = 250;
 /** Between the last answer that may come and the end of the lease. */
@@ -281,12 +281,12 @@ export class LaneWorker {
         // What was paused or revoked meanwhile holds for what is in hand too. While nobody can say so, what was known is.
         if (endpoint.isStale) await endpoint.refresh().catch(ifAway);
         if (!this.#maySend()) this.#release(subject, chain);
-        const one = chain.shift();
-        if (!one) return;
-        const outcome = await deliver(world, endpoint, one);
-        if (this.#outcomes.push(outcome) === 1) this.#oldestAt = world.elapsed();
-        this.#noteLeft(outcome);
-        if (holdsUp(outcome)) this.#release(subject, chain);
+        const several = chain.splice(0, together(endpoint, chain));
+        if (several.length === 0) return;
+        const { outcomes, alone } = await deliver(world, endpoint, several);
+        chain.unshift(...alone);
+        this.#note(outcomes);
+        if (outcomes.some(holdsUp)) this.#release(subject, chain);
       } finally {
         endpoint.leave();
         this.#ringIfUrgent();
@@ -294,11 +294,15 @@ export class LaneWorker {
     }
   }
 
-  /** What is not sent now is as it was before: nothing was written of it. */
+  /** What is not sent now is as it was before: nothing was written of it, but where it was sent together with others. */
   #release(subject: string, chain: Ready[]): void {
     this.#passedOver.add(subject);
-    for (const { row } of chain.splice(0)) {
-      this.#inHand.delete(placeOf(row));
+    for (const one of chain.splice(0)) {
+      if (one.tried) {
+        this.#note([notAlone(this.#run.world, one)]);
+        continue;
+      }
+      this.#inHand.delete(placeOf(one.row));
       if (this.#run.endpoint.limit) this.#tokens++;
       this.#isDry = false;
     }
@@ -315,8 +319,14 @@ export class LaneWorker {
     return endpoint.gate().kind === "open" || (this.#isProbe && endpoint.breaker.state === "half");
   }
 
-  #noteLeft({ attempts }: Outcome): void {
-    const answered = attempts.at(-1)?.answered;
+  #note(outcomes: readonly Outcome[]): void {
+    const [first] = outcomes;
+    if (!first) return;
+    if (this.#outcomes.length === 0) this.#oldestAt = this.#run.world.elapsed();
+    this.#outcomes.push(...outcomes);
+    // A receiver's limit counts requests.
+    if (this.#run.endpoint.limit) this.#tokens += outcomes.length - 1;
+    const answered = first.attempts.at(-1)?.answered;
     const left = answered?.kind === "answered" ? remainingIn(answered.headers) : undefined;
     if (left !== undefined) this.#left = Math.min(left, this.#left ?? Infinity);
   }

@@ -21,12 +21,10 @@ export type Attempt = {
   readonly remote: string | undefined;
 };
 
-export type Outcome = {
-  readonly row: Due;
-  readonly attempts: readonly Attempt[];
-  readonly status: number | undefined;
-  readonly fault: string | undefined;
-} & (
+export type Outcome = Verdict & { readonly row: Due; readonly attempts: readonly Attempt[] };
+
+/** What an answer means for what was sent. */
+export type Verdict = { readonly status: number | undefined; readonly fault: string | undefined } & (
   | { readonly kind: "delivered" | "erased" }
   /** Its subject waits for so long from `at`, the elapsed time when it was known. */
   | { readonly kind: "again"; readonly afterMs: number; readonly at: number; readonly counts: boolean }
@@ -75,7 +73,7 @@ async function write(
 ): Promise<boolean> {
   const now = elapsed();
   const attempts = outcomes.flatMap((outcome) => outcome.attempts.map((attempt) => ({ ...attempt, row: outcome.row })));
-  const blocked = new Map(outcomes.flatMap((outcome) => blockOf(outcome, now)));
+  const blocked = blocksOf(outcomes, now);
   const cleared = outcomes.flatMap(({ kind, row }) =>
     row.failures > 0 && (kind === "delivered" || kind === "erased") ? [row.subject] : [],
   );
@@ -133,10 +131,16 @@ const settling = `
 /** A pause runs from the failure, not from when it is written down. */
 const leftMs = ({ afterMs, at }: Extract<Outcome, { kind: "again" }>, now: number) => Math.max(0, afterMs - (now - at));
 
-/** Null: until a person says so. */
-function blockOf(outcome: Outcome, now: number): [subject: string, ms: number | null][] {
-  if (outcome.kind === "again") return [[outcome.row.subject, leftMs(outcome, now)]];
-  return outcome.kind === "dead" && outcome.holds ? [[outcome.row.subject, null]] : [];
+/** How long each subject waits: for the last of what it waits for. Null: until a person says so. */
+function blocksOf(outcomes: readonly Outcome[], now: number): ReadonlyMap<string, number | null> {
+  const blocks = new Map<string, number | null>();
+  for (const outcome of outcomes) {
+    const { subject } = outcome.row;
+    const known = blocks.get(subject);
+    if (outcome.kind === "dead" && outcome.holds) blocks.set(subject, null);
+    else if (outcome.kind === "again" && known !== null) blocks.set(subject, Math.max(leftMs(outcome, now), known ?? 0));
+  }
+  return blocks;
 }
 
 function attemptColumns(attempts: readonly (Attempt & { readonly row: Due })[]): readonly (readonly Cell[])[] {

@@ -125,6 +125,8 @@ const event = Type.Object(
   strict,
 );
 
+const several = Type.Array(event, { minItems: 2, maxItems: 100 });
+
 const ping = Type.Object(
   {
     type: Type.Literal("webhook.ping"),
@@ -143,6 +145,9 @@ const common = {
   "webhook-timestamp": Type.String({ pattern: "^\\d{1,12}$", description: "Seconds since 1970 of this attempt." }),
   "webhook-seq": Type.String({ pattern: "^\\d{1,15}$", description: "Counts what this webhook is told of, without a gap." }),
   "webhook-replay": Type.Optional(Type.String({ description: "The number of the replay; absent on the first telling." })),
+  "webhook-batch": Type.Optional(
+    Type.String({ pattern: "^\\d{1,3}$", description: "Of how many events the body is an array; absent where it is one." }),
+  ),
   "webhook-receipt": Type.Optional(Type.String({ description: "Its place in the log, and where its proof is (RFC 9651, a dictionary)." })),
 };
 const headersOf = {
@@ -178,5 +183,6 @@ export const toldBodies: readonly ToldBody[] = [
   body("vouch_submitted", "markov", "A member vouched for another's skill.", vouch),
   body("por_evidence", "markov", "A photo, a track or the word of a witness was given as evidence.", evidence),
   body("event", "standard", "Something was recorded.", event),
+  body("events", "standard", "Several of one subject were recorded: what waits comes together where batchMax allows it.", several),
   body("ping", "standard", "Asks an address whether it wants events, before the first.", ping),
 ];

@@ -21,7 +21,9 @@ const types = new Map<string, string>();
 
 /** A thin payload names what the event is about; who is interested asks for the rest, and is judged anew. */
 function shown({ recorded }: Tellable, { payload }: Settings): Readonly<Record<string, Json>> {
-  return payload === "full" ? recorded : Object.fromEntries(Object.entries(recorded).filter(([field]) => field === "id" || field.endsWith("Id")));
+  return payload === "full"
+    ? recorded
+    : Object.fromEntries(Object.entries(recorded).filter(([field]) => field === "id" || field.endsWith("Id")));
 }
 
 /** Members of `data` and `ledger` stand in canonical order, those of the body in that of the standard. */
