@@ -20,8 +20,8 @@ export type Stored = {
   readonly stream: string;
 };
 
-/** A place where no entry can be had, though there should be one. */
-export type Gap = { readonly leaf: number; readonly reason: string };
+/** A place where no entry can be had, though there should be one; `isSurplus`: one stands there, though there should be none. */
+export type Gap = { readonly leaf: number; readonly reason: string; readonly isSurplus?: true };
 
 export type Source = {
   /** How many entries there are, where the engine counts them. */
@@ -88,7 +88,7 @@ async function* pagesOf(query: Query, { size, stray, gapsMax }: Extent): AsyncGe
     const bytes = rows.reduce((sum, { text, data, salts }) => sum + text.length + data.length + salts.length, 0);
     limit = bytes > pageBytesAim ? Math.max(16, limit >> 2) : Math.min(pageEntriesMax, limit * 2);
   }
-  if (stray !== null) yield [{ leaf: stray, reason: `an entry stands here, though the log's head counts ${size}` }];
+  if (stray !== null) yield [{ leaf: stray, reason: `an entry stands here, though the log's head counts ${size}`, isSurplus: true }];
 }
 
 const gapAt = (leaf: number, size: number): Gap => ({

@@ -112,14 +112,15 @@ export async function verifyDeep({
   for (const { name, reason } of [...checkpoints.problems, ...record.filter((told) => "reason" in told)])
     faults.note({ part: "checkpoint", kind: "tampered", reason: `${name}: ${reason}` });
   await sealed.end();
-  promises.end();
   if (served && newest) await judgeServedCheckpoint(served, { note: newest.note, key, faults: consequences });
   const notes = [...rows.notes, ...notesOn(sealed, served !== undefined)];
+  // Where the log is not intact, all that is made from it differs, and says nothing.
   if (faults.isLogIntact) {
     await rows.compare();
     for (const fault of consequences.kept) faults.note(fault);
-  } else notes.push("rows and served files are not compared with a log that is not intact");
-  await ledger.end(faults.isLogIntact ? rows.freshTree : undefined);
+    promises.end();
+    await ledger.end(rows.freshTree);
+  } else notes.push("rows, served files, promises and the ledger of webhooks are not compared with a log that is not intact");
   return {
     faults: faults.kept,
     faultCount: faults.count,

@@ -38,10 +38,11 @@ export class Entries {
   take(stored: Stored | Gap, kept: Uint8Array | undefined): { readonly hash?: Uint8Array; readonly isUnlike: boolean } {
     const leaf = this.size;
     if (!("text" in stored)) {
-      this.faults.note({ part: "log", kind: stored.leaf === leaf ? "withheld" : "tampered", leaf: stored.leaf, reason: stored.reason });
+      const { reason, isSurplus } = stored;
+      this.faults.note({ part: "log", kind: isSurplus ? "tampered" : "withheld", leaf: stored.leaf, reason });
       // What stands behind the head takes no place.
-      if (stored.leaf === leaf) {
-        this.checker.take({ reason: stored.reason });
+      if (!isSurplus) {
+        this.checker.take({ reason });
         this.append(entryHash(""), kept);
       }
       return { isUnlike: true };

@@ -45,10 +45,15 @@ export class FoldedRows {
     const [own] = await query<{ pid: number }>("select pg_backend_pid() as pid");
     for (const projection of projections) {
       const { name, tables, every } = projection;
-      const { live } = await checkpointsOf(query, name);
-      if (!live) faults.note({ part: "rows", kind: "withheld", table: "checkpoint", key: `projection=${name}`, reason: "no live rows" });
+      const { live, next } = await checkpointsOf(query, name);
+      const place = { part: "rows", table: "checkpoint", key: `projection=${name}` } as const;
+      if (!live) faults.note({ ...place, kind: "withheld", reason: "no live rows" });
+      else if (live.version !== projection.version && next?.version === projection.version)
+        rows.notes.push(
+          `rows of ${name} are of version ${live.version} until those of version ${projection.version} are made: not compared`,
+        );
       else if (live.version !== projection.version)
-        rows.notes.push(`rows of ${name} are of version ${live.version}, this program makes version ${projection.version}: not compared`);
+        faults.note({ ...place, kind: "tampered", reason: `of version ${live.version}, which this program does not make` });
       if (live?.version !== projection.version) continue;
       const schema = `verify_${own!.pid}_${name.replaceAll("-", "_")}`;
       await createTables(query, schema, tables);

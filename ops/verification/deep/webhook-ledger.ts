@@ -29,7 +29,7 @@ export class WebhookLedger {
   /** `entries`: a table of what the log says of every leaf. */
   async end(entries: string | undefined): Promise<void> {
     await this.judgeSequences();
-    if (entries !== undefined) await this.judgeDeliveries(entries);
+    if (entries) await this.judgeDeliveries(entries);
     await this.judgeAttempts();
     await this.judgeAnchors();
   }
