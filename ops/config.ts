@@ -106,6 +106,11 @@ export const settings = {
     about: "The Ed25519 seed that this instance cosigns with, never the log's own; made and kept under MINUTEBOOK_HOME when absent.",
     secret: true,
   },
+  MINUTEBOOK_METRICS_TOKEN: {
+    schema: z.string().min(16, "has fewer than 16 characters").optional(),
+    about: "Whoever reads /metrics shows this as a bearer token; without it, only this machine reads them.",
+    secret: true,
+  },
   MINUTEBOOK_PRODUCTION: {
     schema: z
       .enum(["true", "false"])
@@ -144,6 +149,7 @@ export type Config = {
   readonly cosigners: string | undefined;
   readonly cosign: string | undefined;
   readonly cosignerKey: string | undefined;
+  readonly metricsToken: string | undefined;
   readonly production: boolean;
   readonly logLevel: string;
 };
@@ -244,6 +250,7 @@ const configOf = (values: Values): Config => ({
   cosigners: values.MINUTEBOOK_COSIGNERS,
   cosign: values.MINUTEBOOK_COSIGN,
   cosignerKey: values.MINUTEBOOK_COSIGNER_KEY,
+  metricsToken: values.MINUTEBOOK_METRICS_TOKEN,
   production: values.MINUTEBOOK_PRODUCTION,
   logLevel: values.MINUTEBOOK_LOG_LEVEL,
 });

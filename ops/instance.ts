@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import { CommandHandler } from "../commands/handle.ts";
+import type { CommandHandler } from "../commands/handle.ts";
 import { checkpointsOf, placeOf } from "../projections/builds.ts";
 import { streamOfCommand } from "../projections/commands-seen.ts";
 import { logTree } from "../projections/log-tree.ts";
@@ -24,6 +24,8 @@ import type { Policy } from "../domain/log/signed/policy.ts";
 import { reach } from "./sending/addresses.ts";
 import { runTimers } from "./processes/timers.ts";
 import { keepMarkov } from "./instance/markov.ts";
+import { CountedCommands } from "./metrics/counted-commands.ts";
+import { type Metrics, openMetrics } from "./metrics/metrics.ts";
 import { openRows, type Rows, rowsAt } from "./instance/rows.ts";
 import { openCells } from "./instance/telling.ts";
 
@@ -58,6 +60,7 @@ export type Instance = {
   readonly handler: CommandHandler;
   readonly rows: Rows;
   readonly ballots: BallotBox;
+  readonly metrics: Metrics;
   close(): Promise<void>;
 };
 
@@ -71,7 +74,9 @@ export async function openInstance(config: Config, options: OpenOptions): Promis
   };
   const stopping = new AbortController();
   try {
-    const stores = await openStores(config, { roles: options.roles, logger, ambient, durable }, closers, stopping.signal);
+    const metrics = openMetrics();
+    const open = await openStores(config, { roles: options.roles, logger, ambient, durable }, closers, stopping.signal);
+    const stores = { ...open, log: metrics.counting(open.log) };
     const { attached, roles, origin, instanceKey, vkey, log, database, vault, policy, keys } = stores;
     const rows = await openRows({ log, database, connection: attached.connections.rows, logger, follows: roles.includes("projector") });
     closers.push(rows.stop);
@@ -79,7 +84,7 @@ export async function openInstance(config: Config, options: OpenOptions): Promis
     // The tree has counted the log up to here; states are read when they are first asked for, so nothing below is needed.
     // Order: known before the first command, or the follower would jump over entries that a state was read without.
     const { live: tree } = await checkpointsOf(database.query, logTree.name);
-    const handler = new CommandHandler(
+    const handler = new CountedCommands(
       {
         ...ambient,
         log,
@@ -92,8 +97,10 @@ export async function openInstance(config: Config, options: OpenOptions): Promis
         seen: seenIn(database),
       },
       commands,
+      metrics,
     );
-    const tasks = startTasks({ ...options, ...stores, from: tree && placeOf(tree), config, ambient, handler }, stopping.signal);
+    const from = tree && placeOf(tree);
+    const tasks = startTasks({ ...options, ...stores, from, config, ambient, handler, metrics }, stopping.signal);
     closers.push(async () => {
       stopping.abort();
       await tasks;
@@ -102,7 +109,7 @@ export async function openInstance(config: Config, options: OpenOptions): Promis
       ? guestsOnly
       : await tokenIdentity(secretOf(config.home, "token.key", undefined).bytes, origin, ambient);
     const opened = { config, logger, ambient, attached, origin, vkey, log, database, vault, policy, keys, instanceKey };
-    return { ...opened, identity, handler, rows, ballots, close };
+    return { ...opened, identity, handler, rows, ballots, metrics, close };
   } catch (error) {
     await close();
     throw error;
@@ -126,11 +133,13 @@ type Tasks = OpenOptions &
     readonly config: Config;
     readonly ambient: Ambient;
     readonly handler: CommandHandler;
+    readonly metrics: Metrics;
   };
 
 /** The processes of this machine's own that follow the log until they are told to stop. One that cannot go on stops them all, loudly. */
 async function startTasks(tasks: Tasks, signal: AbortSignal): Promise<void> {
-  const { from, roles, log, handler, database, vault, logger, ambient, signingSeed, config, origin, attached, keys, policy } = tasks;
+  const { from, roles, log, handler, database, vault, logger, ambient, signingSeed, config, origin, attached, keys, policy, metrics } =
+    tasks;
   const running = [handler.states.follow(from, signal)];
   if (roles.includes("policies"))
     running.push(
@@ -157,7 +166,10 @@ async function startTasks(tasks: Tasks, signal: AbortSignal): Promise<void> {
     );
   if (roles.includes("deliverer"))
     running.push(
-      runDeliverer({ log, connection: attached.connections.rows, keys, origin, handler, commands, config, ambient, logger }, signal),
+      runDeliverer(
+        { log, connection: attached.connections.rows, keys, origin, handler, commands, config, ambient, logger, metrics },
+        signal,
+      ),
       keepMarkov({ config, log, origin, handler, open: openCells(keys, origin), wait: ambient.wait, logger }, signal),
     );
   await Promise.all(running.map((task) => task.catch((error: Error) => signal.aborted || tasks.broke(error))));

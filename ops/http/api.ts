@@ -16,6 +16,7 @@ import { cosignedLogsOf } from "../cosigning/settings.ts";
 import { secretOf } from "../keys/secrets.ts";
 import { cosignerRoutes } from "./cosigner.ts";
 import { healthRoutes } from "./health.ts";
+import { countAnswers, metricsRoute } from "./metrics.ts";
 import { readDepsOf } from "./reads.ts";
 import { type Broke, httpServer } from "./server.ts";
 import { openMedia, uploadsOf } from "./uploads.ts";
@@ -32,23 +33,29 @@ export async function openApi(instance: Instance, broke: Broke): Promise<Fastify
   });
   const media = await openMedia(config);
   const cosigner = ownCosigner(instance);
-  return httpServer(logger, broke, async (app) => {
-    healthRoutes(app, instance);
-    await app.register(async (scope) => commandRoutes(scope, { commands, handler, identify: identity.identify, random: ambient.random }));
-    await app.register(async (scope) => uploadRoutes(scope, uploadsOf(instance, media)));
-    await app.register(async (scope) =>
-      mediaRoutes(scope, {
-        ...reads,
-        find: media.store.find,
-        looked: (told) => logger.info(told, "an original of evidence was looked at"),
-      }),
-    );
-    await app.register(async (scope) => webhookRoutes(scope, webhooksOf(instance)));
-    await app.register(async (scope) => readRoutes(scope, reads));
-    await app.register(async (scope) => verifierRoutes(scope, givenAway()));
-    if (cosigner) await app.register(async (scope) => cosignerRoutes(scope, cosigner));
-    await app.register(async (scope) => logRoutes(scope, { ...reads, vkey: instance.vkey }));
-  });
+  return httpServer(
+    logger,
+    broke,
+    async (app) => {
+      healthRoutes(app, instance);
+      metricsRoute(app, instance);
+      await app.register(async (scope) => commandRoutes(scope, { commands, handler, identify: identity.identify, random: ambient.random }));
+      await app.register(async (scope) => uploadRoutes(scope, uploadsOf(instance, media)));
+      await app.register(async (scope) =>
+        mediaRoutes(scope, {
+          ...reads,
+          find: media.store.find,
+          looked: (told) => logger.info(told, "an original of evidence was looked at"),
+        }),
+      );
+      await app.register(async (scope) => webhookRoutes(scope, webhooksOf(instance)));
+      await app.register(async (scope) => readRoutes(scope, reads));
+      await app.register(async (scope) => verifierRoutes(scope, givenAway()));
+      if (cosigner) await app.register(async (scope) => cosignerRoutes(scope, cosigner));
+      await app.register(async (scope) => logRoutes(scope, { ...reads, vkey: instance.vkey }));
+    },
+    countAnswers(instance.metrics),
+  );
 }
 
 /** Where a list of logs is configured. Its name is made of the log's, which never changes. */

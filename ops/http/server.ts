@@ -41,6 +41,7 @@ export async function httpServer(
   logger: Logger,
   broke: Broke,
   routes: (app: FastifyInstance) => Promise<void> | void,
+  answered: (request: FastifyRequest, reply: FastifyReply) => void = () => {},
 ): Promise<FastifyInstance> {
   const app: FastifyInstance = Fastify({
     loggerInstance: logger as FastifyBaseLogger,
@@ -86,6 +87,10 @@ export async function httpServer(
     else done();
   });
   if (logger.isLevelEnabled("debug")) app.addHook("onResponse", tellAnswer);
+  app.addHook("onResponse", (request, reply, done) => {
+    answered(request, reply);
+    done();
+  });
   await app.register(fastifySwagger, {
     openapi: {
       openapi: "3.1.0",

@@ -15,6 +15,7 @@ import type { SubjectKeyStore } from "../keys/subject-keys.ts";
 import { openQueue } from "../queue/pg-boss.ts";
 import { reach } from "../sending/addresses.ts";
 import { openSender } from "../sending/send.ts";
+import type { Metrics } from "../metrics/metrics.ts";
 import { openDatabase } from "./database.ts";
 import { runFanOut } from "./fan-out.ts";
 
@@ -29,7 +30,7 @@ export type DelivererRun = {
   readonly config: Pick<Config, "publicOrigin" | "host" | "port" | "production" | "markovUrl" | "webhookAllow">;
   readonly ambient: Ambient;
   readonly logger: Logger;
-  readonly attempted?: DeliveryWorld["attempted"];
+  readonly metrics: Pick<Metrics, "attempted" | "died">;
 };
 
 const connectionsMax = 8;
@@ -66,7 +67,7 @@ export async function runDeliverer(run: DelivererRun, signal: AbortSignal): Prom
         command: commandOf(run),
         elapsed: () => performance.now(),
         publicOrigin: config.publicOrigin ?? `http://${config.host}:${config.port}`,
-        attempted: run.attempted ?? (() => {}),
+        attempted: run.metrics.attempted,
       };
       const parts = [
         runFanOut({ log: shelf.log, database, profiles, queue, open, wait: ambient.wait, logger }, stop),
@@ -103,11 +104,14 @@ function senderOf({ webhookAllow, markovUrl, production }: DelivererRun["config"
   };
 }
 
-function commandOf({ handler, commands }: DelivererRun): Command {
+function commandOf({ handler, commands, metrics }: DelivererRun): Command {
   const byName = new Map(commands.map((command) => [command.name, command]));
   return async (name, key, input) => {
     const answer = await handler.handle({ command: byName.get(name)!, caller: system("deliverer"), key, input: input as Json });
-    if (answer.kind === "accepted") return { accepted: answer.events[0]!.id };
+    if (answer.kind === "accepted") {
+      if (name === "RecordDeaths" && !answer.replayed) metrics.died((input["deliveries"] as readonly Json[]).length);
+      return { accepted: answer.events[0]!.id };
+    }
     const { status, code, detail } = answer.problem;
     if (status === 503 || status === 429) throw new Unavailable(`${name}: ${detail}`);
     return { refused: code };

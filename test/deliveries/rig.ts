@@ -82,6 +82,7 @@ export type Rig = {
   readonly sent: Request[];
   readonly commands: { name: string; key: string; input: any }[];
   readonly logged: string[];
+  readonly told: Parameters<DeliveryWorld["attempted"]>[0][];
   readonly clock: HeldClock;
   /** Subjects by leaf; bodies of leaves in `changed` are rendered differently, those in `erased` not at all. */
   readonly changed: Set<number>;
@@ -123,6 +124,7 @@ export async function openRig({ held = false, profile = fakeProfile }: { held?: 
     sent: [],
     commands: [],
     logged: [],
+    told: [],
     clock,
     changed: new Set(),
     erased: new Set(),
@@ -163,7 +165,7 @@ export async function openRig({ held = false, profile = fakeProfile }: { held?: 
       now: realAmbient.now,
       ...time,
       random: (length: number) => new Uint8Array(length),
-      attempted: () => {},
+      attempted: (told) => void rig.told.push(told),
       logger: loggerTo(rig.logged),
       leaseMs: 25_000,
     } satisfies DeliveryWorld,

@@ -194,6 +194,27 @@ it("keeps to the limit of an endpoint, and to what it says is left of it", async
   expect(rig.sent.length - before).toBeLessThanOrEqual(11);
 });
 
+it("says that a receiver's clock is off, once an hour, and how far", async () => {
+  const off = 120_000;
+  // What goes into requests is the clock of the world, which is not held.
+  rig.receive = () => answer(200, { date: new Date(Date.now() - off).toUTCString() });
+  for (const webhook of ["one", "two"]) await rig.register(webhook);
+  const said = (webhook: string) => rig.logged.filter((line) => line.includes("clock is off") && line.includes(`"${webhook}"`)).length;
+  for (const webhook of ["one", "two"]) await rig.owe(webhook, [1, 2, 3], (leaf) => `subject ${leaf}`);
+  await start();
+  expect([said("one"), said("two")]).toEqual([1, 1]);
+  expect(rig.told).toHaveLength(6);
+  for (const { skewMs } of rig.told) expect(Math.abs(skewMs! + off)).toBeLessThan(10_000);
+  rig.receive = () => answer(200, { date: new Date(Date.now() - 50_000).toUTCString() });
+  await rig.owe("two", [4], () => "a");
+  await rig.clock.pass(2_000);
+  expect([said("two"), rig.told.length]).toEqual([1, 7]);
+  rig.receive = () => answer(200, { date: "soon" });
+  await rig.owe("two", [5], () => "a");
+  await rig.clock.pass(2_000);
+  expect(rig.told.at(-1)!.skewMs).toBeUndefined();
+});
+
 it("disables an endpoint that asks for it, once", async () => {
   await rig.register("one");
   await rig.owe("one", [1, 2], () => "a");

@@ -153,28 +153,32 @@ async function attempt(
   });
   const { answered, tookMs, reused, remote } = sent;
   const fault = profile.fault(answered);
-  noteAnswer(world, endpoint, sent, timestamp * 1_000);
-  world.attempted({ profile: profile.name, result: fault ? "failed" : "delivered", status: statusOf(answered), tookMs });
+  const { webhookId } = endpoint;
+  const skewMs = noteAnswer(world, endpoint, sent, Date.parse(startedAt));
+  world.attempted({ webhookId, profile: profile.name, result: fault ? "failed" : "delivered", status: statusOf(answered), tookMs, skewMs });
   const kids = secrets.filter((secret) => secret.scheme !== "gr" || secret.state === "active").map(({ kid }) => kid);
   return { request: { startedAt, tookMs, answered, fault: fault?.name, kids: kids.join(" "), reused, remote }, sent, fault };
 }
 
-const skewMs = 60_000;
-const againMs = 600_000;
+const skewMax = 60_000;
+const againMs = 3_600_000;
 /** When each endpoint's clock was last complained of. */
 const complainedAt = new WeakMap<Endpoint, number>();
 
-/** What people should hear of an answer, though it changes nothing for its delivery. `startedAt`: milliseconds since 1970. */
-function noteAnswer(world: DeliveryWorld, endpoint: Endpoint, { answered, tookMs }: Sent, startedAt: number): void {
-  if (answered.kind !== "answered") return;
+/** What people should hear of an answer, though it changes nothing for its delivery. Answers how many ms its clock is ahead. `startedAt`: since 1970. */
+function noteAnswer(world: DeliveryWorld, endpoint: Endpoint, { answered, tookMs }: Sent, startedAt: number): number | undefined {
+  if (answered.kind !== "answered") return undefined;
   noteMove(world, endpoint, answered);
   const offMs = Date.parse(answered.headers["date"] ?? "") - (startedAt + tookMs);
-  if (!(Math.abs(offMs) > skewMs) || world.elapsed() - (complainedAt.get(endpoint) ?? -Infinity) < againMs) return;
-  complainedAt.set(endpoint, world.elapsed());
-  world.logger.warn(
-    { part: "deliverer", webhook: endpoint.webhookId, offSeconds: Math.round(offMs / 1_000) },
-    "the receiver's clock is off: beyond 300 s it refuses what is signed now",
-  );
+  if (Number.isNaN(offMs)) return undefined;
+  if (Math.abs(offMs) > skewMax && world.elapsed() - (complainedAt.get(endpoint) ?? -Infinity) >= againMs) {
+    complainedAt.set(endpoint, world.elapsed());
+    world.logger.warn(
+      { part: "deliverer", webhook: endpoint.webhookId, offSeconds: Math.round(offMs / 1_000) },
+      "the receiver's clock is off: beyond 300 s it refuses what is signed now",
+    );
+  }
+  return offMs;
 }
 
 /** Never followed; whoever runs the webhook decides whether the new address is meant. What stands behind `?` may be secret. */

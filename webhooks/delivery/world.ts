@@ -50,7 +50,15 @@ export type DeliveryWorld = {
   readonly wait: (ms: number) => Promise<void>;
   readonly random: (length: number) => Uint8Array;
   /** What each attempt came to, for the metrics. */
-  readonly attempted: (told: { profile: string; result: "delivered" | "failed"; status: number | undefined; tookMs: number }) => void;
+  readonly attempted: (told: {
+    readonly webhookId: string;
+    readonly profile: string;
+    readonly result: "delivered" | "failed";
+    readonly status: number | undefined;
+    readonly tookMs: number;
+    /** How far the receiver's clock is ahead, where its answer says what time it is. */
+    readonly skewMs: number | undefined;
+  }) => void;
   readonly logger: Logger;
   /** How long a lane belongs to the worker that took it, unless it says that it lives. */
   readonly leaseMs: number;
