@@ -215,6 +215,26 @@ it("says that a receiver's clock is off, once an hour, and how far", async () =>
   expect(rig.told.at(-1)!.skewMs).toBeUndefined();
 });
 
+it("lets new and old go in turn where a limit has made a backlog", async () => {
+  await rig.register("one", { settings: { perMinuteMax: 60 } });
+  const old = Array.from({ length: 150 }, (_, n) => n + 1);
+  const fresh = Array.from({ length: 50 }, (_, n) => n + 1_001);
+  await rig.owe("one", old, (leaf) => `subject ${leaf % 3}`);
+  await rig.database.query("update webhook.delivery set lane = 0");
+  let drawn = 0;
+  await start({ random: () => new Uint8Array([drawn++ % 2 === 0 ? 0 : 128, 0]) });
+  await rig.clock.pass(2_000);
+  const before = rig.sent.length;
+  expect(before).toBeLessThan(70);
+  // Each of its own subject, so that none of them has to wait for anything.
+  await rig.owe("one", fresh, (leaf) => `new ${leaf}`);
+  await rig.database.query("update webhook.delivery set lane = 0");
+  await rig.clock.pass(20_000);
+  const sent = rig.sent.slice(before).map(({ leaf }) => leaf > 1_000);
+  expect(sent.length).toBeGreaterThanOrEqual(18);
+  for (const kind of [true, false]) expect(sent.filter((isFresh) => isFresh === kind).length).toBeGreaterThanOrEqual(7);
+});
+
 it("disables an endpoint that asks for it, once", async () => {
   await rig.register("one");
   await rig.owe("one", [1, 2], () => "a");

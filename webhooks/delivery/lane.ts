@@ -8,6 +8,7 @@ import { claim, type Due, leaveLane, type Lease, placeOf, stopLane, takeLane } f
 import type { Endpoint } from "./endpoint.ts";
 import { coveredSize } from "./proof-header.ts";
 import { giveTokens, remainingIn, takeTokens } from "./rate.ts";
+import { fraction } from "./schedule.ts";
 import { onceItAnswers, type Outcome, settle } from "./settle.ts";
 import type { Turns } from "./turns.ts";
 import type { DeliveryWorld } from "./world.ts";
@@ -174,7 +175,7 @@ export class LaneWorker {
     }
     const leasedAt = world.elapsed();
     const mayBeDeep = this.#isDeep || endpoint.limit !== undefined;
-    const fresh = mayBeDeep && leasedAt - this.#freshAt >= freshEveryMs ? freshMost : 0;
+    const fresh = mayBeDeep && leasedAt - this.#freshAt >= freshEveryMs ? this.#freshShare(most) : 0;
     if (fresh > 0) this.#freshAt = leasedAt;
     this.#isDry = true;
     this.#passedOver.clear();
@@ -191,6 +192,11 @@ export class LaneWorker {
     if (rows.length === most && !this.#isProbe) this.#isDry = false;
     if (awaitCheckpoint && rows.length < most) this.#again = uncoveredMs;
     return true;
+  }
+
+  /** Half of what may be claimed; of an odd one the lot decides, so that where one may go at a time neither the new nor the old goes always. */
+  #freshShare(most: number): number {
+    return Math.min(freshMost, Math.floor(most / 2 + fraction(this.#run.world.random(2))));
   }
 
   /** What is under way goes on, and is settled. What the statement may have claimed is in no hand, so that the next one claims it. */
