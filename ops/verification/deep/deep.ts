@@ -92,10 +92,10 @@ export async function verifyDeep({
     const placed: PlacedEntry[] = [];
     for (const stored of page) {
       const leaf = entries.size;
-      const { hash, isUnlike } = entries.take(stored, kept.get(leaf));
+      const hash = entries.take(stored, kept.get(leaf));
       const there = hash && placedOf(stored, leaf, hash);
       if (hash && "text" in stored) await tiles?.take(hash, stored.text);
-      if (there && !isUnlike) placed.push(there);
+      if (there) placed.push(there);
       for (const each of [...(evidence.get(entries.size) ?? []), ...(signed.get(entries.size) ?? [])]) entries.compare(each);
     }
     await rows.take(placed);

@@ -34,8 +34,8 @@ export class Entries {
     return this.tree.size;
   }
 
-  /** The next leaf, and the hash that the rows hold of it. Answers its own, and whether the two differ. */
-  take(stored: Stored | Gap, kept: Uint8Array | undefined): { readonly hash?: Uint8Array; readonly isUnlike: boolean } {
+  /** The next leaf, and the hash that the rows hold of it. Answers its own. */
+  take(stored: Stored | Gap, kept: Uint8Array | undefined): Uint8Array | undefined {
     const leaf = this.size;
     if (!("text" in stored)) {
       const { reason, isSurplus } = stored;
@@ -45,7 +45,7 @@ export class Entries {
         this.checker.take({ reason });
         this.append(entryHash(""), kept);
       }
-      return { isUnlike: true };
+      return undefined;
     }
     const { text, data, salts, entry, stream } = stored;
     const place = { leaf, stream, ...(entry && { type: String(entry.type) }) };
@@ -61,7 +61,7 @@ export class Entries {
       if (problem && problem.reason !== refused) this.pending.push({ part: "log", kind: "tampered", ...place, reason: problem.reason });
     }
     this.append(hash, kept);
-    return { hash, isUnlike };
+    return hash;
   }
 
   /** Says of a tree of the present size who signed it. */
