@@ -234,10 +234,15 @@ describe("the bootstrap", () => {
       const { status, out } = await run(["test", "voting", "-t", "a tie"]);
       return { status, ran: out.split("\n").filter((line) => /^(tsc|prettier|vitest)/.test(line)) };
     };
-    const ran = ["tsc --noEmit", "prettier --check --log-level=warn .", "vitest run voting -t a tie"];
+    const ran = [
+      "tsc --noEmit",
+      `tsc -p ${join("read-api", "explorer", "browser")}`,
+      "prettier --check --log-level=warn .",
+      "vitest run voting -t a tie",
+    ];
     expect(await steps(0, 0, 0)).toEqual({ status: 0, ran });
     expect(await steps(0, 0, 4)).toEqual({ status: 4, ran });
-    expect(await steps(0, 1, 0)).toEqual({ status: 1, ran: ran.slice(0, 2) });
+    expect(await steps(0, 1, 0)).toEqual({ status: 1, ran: ran.slice(0, 3) });
     expect(await steps(2, 0, 0)).toEqual({ status: 2, ran: ran.slice(0, 1) });
     expect(calls()).toEqual([install]);
   });
