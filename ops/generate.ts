@@ -84,6 +84,8 @@ async function openApi(): Promise<object> {
 }
 
 const browserFolder = "read-api/explorer/browser";
+/** The pages that have a script, by the name of its file. */
+const pages = ["checkpoints", "deliveries", "event", "events"];
 
 /** A page's script as one file, in the text of a module: whoever serves it opens no file. */
 async function bundled(name: string): Promise<string> {
@@ -118,7 +120,7 @@ export async function generated(read: (path: string) => string | undefined): Pro
     ["docs/events.md", eventsPage()],
     ["docs/openapi.json", json(await openApi())],
     ...(await verifiers()),
-    ["read-api/explorer/generated/deliveries.ts", await bundled("deliveries")],
+    ...(await Promise.all(pages.map(async (name) => [`read-api/explorer/generated/${name}.ts`, await bundled(name)] as const))),
   ]);
 }
 

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import type { ReadDeps } from "./deps.ts";
+import { explorerRoutes } from "./explorer/routes.ts";
 import { graphqlRoute } from "./graphql.ts";
 import { documentRoutes } from "./pages/documents.ts";
 import { graphiqlRoutes, referenceRoutes } from "./pages/tools.ts";
@@ -14,6 +15,7 @@ export async function readRoutes(app: FastifyInstance, deps: ReadDeps, { liveMax
   await app.register(async (scope) => graphqlRoute(scope, deps, liveMax));
   await app.register(async (scope) => {
     documentRoutes(scope, deps);
+    explorerRoutes(scope, deps);
     graphiqlRoutes(scope);
     await referenceRoutes(scope);
   });

@@ -10,6 +10,8 @@ const links = [
   ["/reference", "Send commands", "Every command, its input, its rules"],
   ["/problems", "What can go wrong", "Every code that an answer may carry"],
   ["/schemas", "What is recorded", "The events, as JSON Schema"],
+  ["/events", "Read the log", "Every entry, proven in your browser"],
+  ["/checkpoints", "Compare checkpoints", "What was signed when, and that it only grew"],
   ["/log/checkpoint", "Check the log", "The signed size and root of the log"],
   ["/verifier.html", "Verify without us", "A page to keep: it checks bundles and receipts offline"],
   ["/asyncapi.json", "Listen", "Live updates over server-sent events"],

@@ -1,6 +1,6 @@
 import { isBuiltin } from "node:module";
 import { posix } from "node:path";
-import { floors, inBrowser, worldly } from "./floors.ts";
+import { floors, inBrowser, reachesBrowsers, worldly } from "./floors.ts";
 import { faultAt, isIdentifier, propertyOf, textOf, walk, type Fault, type Node, type Source } from "./syntax.ts";
 
 interface Import {
@@ -63,8 +63,10 @@ function complaintAbout(source: Source, specifier: string, typeOnly: boolean, de
   if (/^\.{1,2}(\/|$)/.test(specifier)) {
     const path = posix.join(posix.dirname(source.path), specifier);
     const [from, to] = [inBrowser(source.path), inBrowser(path)];
-    if (from !== to)
-      return from === undefined ? "imports what runs in a browser" : `${from} imports from outside: only its own files reach the browser`;
+    if (from !== to && !(from !== undefined && reachesBrowsers(path)))
+      return from === undefined
+        ? "imports what runs in a browser"
+        : `${from} imports from outside: only its own files and domain/log reach the browser`;
     const target = path.split("/")[0]!;
     return target === source.floor || below.includes(target) ? undefined : `${source.floor} imports from ${target}`;
   }

@@ -102,7 +102,7 @@ const imports: Plant[] = [
 ];
 
 const browser = "read-api/explorer/browser";
-const outside = `${browser} imports from outside: only its own files reach the browser`;
+const outside = `${browser} imports from outside: only its own files and domain/log reach the browser`;
 const browsers: Plant[] = [
   at(`${browser}/a.ts`, "a browser's file reaching out", `import type { A } from "../../../domain/voting.ts";`, outside),
   at(`${browser}/b.ts`, "a browser's file with a package", `import "graphql";`, `${browser} imports the package graphql`),

@@ -1,0 +1,45 @@
+/** What checks signatures here, and the banner that says how it went. */
+import { verifyEd25519 } from "../../../domain/log/signed/ed25519.ts";
+import type { VerifyEd25519 } from "../../../domain/log/verify/note.ts";
+import { element } from "./elements.ts";
+
+/** Bytes as the browser's own cryptography takes them: on no memory that is shared. */
+const own = (bytes: Uint8Array) => new Uint8Array(bytes);
+
+let checker: "the browser's own Ed25519" | "Ed25519 in JavaScript" | undefined;
+/** What checked the last signature. */
+export const signatureChecker = () => checker;
+
+/** Trap: over plain HTTP a browser has no cryptography but on this very machine, and older ones know no Ed25519. */
+export const verify: VerifyEd25519 = async (publicKey, message, signature) => {
+  try {
+    const key = await crypto.subtle.importKey("raw", own(publicKey), "Ed25519", false, ["verify"]);
+    const isGood = await crypto.subtle.verify("Ed25519", key, own(signature), own(message));
+    checker = "the browser's own Ed25519";
+    return isGood;
+  } catch {
+    checker = "Ed25519 in JavaScript";
+    return verifyEd25519(publicKey, message, signature);
+  }
+};
+
+export type Verdict = "good" | "bad" | "wait";
+
+export function setBanner(banner: HTMLElement, verdict: Verdict, title: string, ...texts: readonly (string | Node)[]): void {
+  banner.className = `banner ${verdict}`;
+  banner.replaceChildren(element("h2", {}, title), ...texts.map((text) => element("p", {}, text)));
+}
+
+/** A key that the instance itself gives proves nothing of whose log this is. */
+export const keyNote = (vkey: string) =>
+  element(
+    "details",
+    { class: "soft" },
+    element("summary", {}, "Whose signature?"),
+    element(
+      "p",
+      {},
+      "The key came from this same instance (/log/key). Compare it with one that you were given elsewhere: whoever runs the instance could show another log under another key.",
+    ),
+    element("code", { class: "key" }, vkey),
+  );

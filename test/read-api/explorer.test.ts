@@ -1,0 +1,325 @@
+/** The explorer in a browser: the log leafed through, one event proven, checkpoints compared; and what a lie looks like there. */
+import { existsSync } from "node:fs";
+import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { found } from "../../ops/founding.ts";
+import { openTestInstance, type TestInstance } from "../support/instance.ts";
+import { until } from "../support/receiver.ts";
+
+const browserPath = process.env["MINUTEBOOK_TEST_CHROMIUM"] ?? "/usr/bin/chromium";
+const withBrowser = existsSync(browserPath);
+if (!withBrowser) console.warn("the explorer in a browser: NOT RUN, no chromium here (set MINUTEBOOK_TEST_CHROMIUM)");
+const shots = process.env["MINUTEBOOK_TEST_SHOTS"];
+
+const hostile = `<img src=x onerror="document.title='stolen'"><script>document.title="stolen"</script> & "quoted"`;
+const themes = [
+  [360, "light"],
+  [360, "dark"],
+  [1280, "light"],
+  [1280, "dark"],
+] as const;
+
+describe.skipIf(!withBrowser)("the explorer", () => {
+  let instance: TestInstance;
+  let browser: Browser;
+  const tokens: Record<string, string> = {};
+  const ids: Record<string, string> = {};
+  let drafted: string;
+  const said: string[] = [];
+  const elsewhere: string[] = [];
+
+  const must = async (command: string, input: object) => {
+    const { status, body } = await instance.post(command, input, { token: tokens["ana"]! });
+    if (status !== 201) throw new Error(`${command}: ${JSON.stringify(body)}`);
+    return body;
+  };
+  const signedSize = async () => Number((await (await fetch(`${instance.url}/log/checkpoint`)).text()).split("\n")[1]);
+  const covered = async () => {
+    await instance.settled();
+    const { size } = (await instance.log.head())!;
+    await until(async () => (await signedSize()) >= size!);
+  };
+  const idOf = async (type: string): Promise<string> => {
+    const [row] = await instance.database.query<{ event_id: string }>(
+      "select event_id from read.log_entry where type = $1 order by leaf_index desc limit 1",
+      [type],
+    );
+    return row!.event_id;
+  };
+
+  beforeAll(async () => {
+    instance = await openTestInstance();
+    const founded = await found(instance, "The Well", "ana");
+    if ("problem" in founded) throw new Error(founded.problem.detail);
+    ids["ana"] = founded.memberId;
+    tokens["ana"] = await instance.identity.issue(founded.memberId);
+    await covered();
+    for (const name of ["ben", "cem"]) {
+      const { memberId } = await must("admit-member", { displayName: name });
+      ids[name] = memberId;
+      tokens[name] = await instance.identity.issue(memberId);
+    }
+    await must("grant-role", { memberId: ids["ben"], role: "auditor" });
+    await covered();
+    for (let n = 1; n <= 60; n++) await must("draft-proposal", { title: n === 60 ? hostile : `Roof ${n}` });
+    await covered();
+    drafted = await idOf("ProposalDrafted");
+    browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox"] });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await instance?.close();
+  });
+
+  type More = { readonly width?: number; readonly colorScheme?: "light" | "dark"; readonly as?: string; readonly script?: boolean };
+  async function open(
+    path: string,
+    more: More = {},
+    before?: (page: Page) => Promise<unknown>,
+  ): Promise<{ context: BrowserContext; page: Page }> {
+    const { width = 1280, colorScheme = "light", as, script = true } = more;
+    const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme, javaScriptEnabled: script });
+    if (as !== undefined) await context.addInitScript(`sessionStorage.setItem("minutebook-token", ${JSON.stringify(tokens[as])})`);
+    const page = await context.newPage();
+    page.on("request", (request) => {
+      if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(instance.url)) elsewhere.push(request.url());
+    });
+    page.on("console", (message) => message.type() === "error" && said.push(message.text()));
+    page.on("pageerror", (error) => said.push(String(error)));
+    await before?.(page);
+    await page.goto(instance.url + path);
+    return { context, page };
+  }
+  const verdict = (page: Page, text: string) => page.getByRole("status").getByRole("heading", { name: text }).waitFor();
+  const fits = async (page: Page) =>
+    expect(await page.evaluate("document.documentElement.scrollWidth - innerWidth")).toBeLessThanOrEqual(0);
+  const shoot = async (page: Page, name: string) =>
+    void (shots && (await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true })));
+  const leaves = async (page: Page) => (await page.locator(".events li").evaluateAll((items) => items.map((item) => item.id))) as string[];
+
+  it.each(themes)("shows the log, an event and the checkpoints at %i px, %s", async (width, colorScheme) => {
+    for (const [name, path, says] of [
+      ["events", "/events", undefined],
+      ["event", `/events/${drafted}`, "Verified in this browser"],
+      ["event-before", `/events/${await idOf("RoleGranted")}`, "Verified in this browser"],
+      ["checkpoints", "/checkpoints", "Verified in this browser"],
+    ] as const) {
+      const { context, page } = await open(path, { width, colorScheme });
+      if (says !== undefined) await verdict(page, says);
+      await shoot(page, `explorer-${name}-${width}-${colorScheme}`);
+      await fits(page);
+      await context.close();
+    }
+  });
+
+  it("lists the newest first, and turns pages both ways", async () => {
+    const { context, page } = await open("/events");
+    const newest = await leaves(page);
+    const { size } = (await instance.log.head())!;
+    expect([newest.length, newest[0]]).toEqual([50, `leaf-${size! - 1}`]);
+    await page.getByRole("link", { name: "Older" }).click();
+    await page.waitForURL(/before=/);
+    const older = await leaves(page);
+    expect(older.at(0)).toBe(`leaf-${size! - 51}`);
+    await page.getByRole("link", { name: "Newer" }).click();
+    await page.waitForURL(/after=/);
+    expect(await leaves(page)).toEqual(newest);
+    await context.close();
+  });
+
+  it("picks by type, stream and actor, in the address, also without a script", async () => {
+    const { context, page } = await open("/events", { script: false });
+    await page.getByLabel("Type").selectOption("RoleGranted");
+    await page.getByRole("button", { name: "Show" }).click();
+    await page.waitForURL(/type=RoleGranted/);
+    expect(new Set(await page.locator(".events b").allTextContents())).toEqual(new Set(["RoleGranted"]));
+    await page.locator(".events .stream").first().click();
+    await page.waitForURL(/stream=roles/);
+    expect(await page.getByLabel("Stream").inputValue()).toBe("roles");
+    await page.goto(`${instance.url}/events?by=${ids["ana"]}&type=ProposalDrafted`);
+    expect((await leaves(page)).length).toBe(50);
+    await page.getByRole("link", { name: "Older" }).click();
+    await page.waitForURL(/before=/);
+    expect((await leaves(page)).length).toBe(10);
+    for (const nothing of ["stream=%00", "by=%27--", "type=%3Cimg%3E", "stream=none&stream=two&type=Nothing"]) {
+      await page.goto(`${instance.url}/events?${nothing}`);
+      await page.getByText("There are none.").waitFor();
+    }
+    await context.close();
+  });
+
+  it("puts names to actors for members alone", async () => {
+    const { context, page } = await open("/events", { as: "cem" });
+    await page.locator(".events .by").getByText("ana").first().waitFor();
+    await page.getByText("Look as a member").click();
+    await page.getByRole("button", { name: "Forget it" }).waitFor();
+    await context.close();
+    const other = await open("/events");
+    await other.page
+      .locator(".events .by")
+      .getByText(`member ${ids["ana"]!.slice(0, 8)}`)
+      .first()
+      .waitFor();
+    expect(await other.page.content()).not.toMatch(/>@?ana</);
+    await other.context.close();
+  });
+
+  it("proves an event to a guest, and names what is withheld", async () => {
+    const { context, page } = await open(`/events/${drafted}`);
+    await verdict(page, "Verified in this browser");
+    await page.getByText("the browser's own Ed25519").waitFor();
+    await page.getByText("It names the hash of the entry before it").or(page.getByText("It is the first of its stream")).waitFor();
+    const field = (name: string) => page.locator("#fields .facts > div", { has: page.getByText(name, { exact: true }) });
+    expect(await field("title").locator("dd").textContent()).toBe(hostile);
+    await field(".command").getByText("withheld").waitFor();
+    expect(await page.locator("#fields img, #fields script").count()).toBe(0);
+    expect(await page.title()).toBe("ProposalDrafted");
+    const size = await signedSize();
+    await page.getByRole("img", { name: new RegExp(`lead up to the root over ${size} leaves`) }).waitFor();
+    await page.getByText("The hashes, from the leaf upwards").click();
+    const receipt = await (await fetch(`${instance.url}/log/proofs/${drafted}`)).text();
+    const hashes = receipt.split("\n\n")[0]!.split("\n").slice(3);
+    const listed = await page.locator("#proof ol li").allTextContents();
+    expect(listed.map((line) => line.split(": ")[1])).toEqual(hashes.map((hash) => Buffer.from(hash, "base64").toString("hex")));
+    expect(await page.locator("code.key").textContent()).toBe((await (await fetch(`${instance.url}/log/key`)).text()).trim());
+    await context.close();
+  });
+
+  it("shows an auditor what was asked for, and by which authority", async () => {
+    const { context, page } = await open(`/events/${drafted}`, { as: "ben" });
+    await verdict(page, "Verified in this browser");
+    await page.locator("#why").getByText("draft-proposal").waitFor();
+    await page.locator("#fields").getByText("opened for you by the instance").first().waitFor();
+    await context.close();
+  });
+
+  it("checks a signature also where the browser knows no Ed25519", async () => {
+    const { context, page } = await open(`/events/${drafted}`, {}, (page) =>
+      page.addInitScript("Object.defineProperty(crypto, 'subtle', { value: undefined })"),
+    );
+    await verdict(page, "Verified in this browser");
+    await page.getByText("Ed25519 in JavaScript").waitFor();
+    await context.close();
+  });
+
+  const extraOf = (receipt: string) => JSON.parse(Buffer.from(/^extra (.+)$/m.exec(receipt)![1]!, "base64").toString());
+  const withExtra = (receipt: string, extra: object) =>
+    receipt.replace(/^extra .+$/m, `extra ${Buffer.from(JSON.stringify(extra)).toString("base64")}`);
+  const inSignature = (receipt: string) => receipt.replace(/(— \S+ .{20})(.)/, (_, head, letter) => head + (letter === "A" ? "B" : "A"));
+  const inPath = (receipt: string) => receipt.replace(/^(index \d+\n)(.)/m, (_, head, letter) => head + (letter === "A" ? "B" : "A"));
+  const inField = (receipt: string) => {
+    const extra = extraOf(receipt);
+    const at = extra.disclosures.findIndex((each: string) => JSON.parse(Buffer.from(each, "base64url").toString())[1] === "title");
+    const [salt, name] = JSON.parse(Buffer.from(extra.disclosures[at], "base64url").toString());
+    extra.disclosures[at] = Buffer.from(JSON.stringify([salt, name, "Another roof"])).toString("base64url");
+    return withExtra(receipt, extra);
+  };
+  const inEntry = (receipt: string) => {
+    const extra = extraOf(receipt);
+    return withExtra(receipt, { ...extra, entry: extra.entry.replace(ids["ana"]!, ids["cem"]!) });
+  };
+  it.each([
+    ["a bit of the signature", inSignature, "the signature does not verify"],
+    ["a hash of the path", inPath, "not at this place of the signed tree"],
+    ["a field", inField, "not what the entry commits to"],
+    ["the actor", inEntry, "not at this place of the signed tree"],
+  ] as const)("turns red when %s is another", async (_, change, why) => {
+    const { context, page } = await open(`/events/${drafted}`, {}, (page) =>
+      page.route("**/log/proofs/*", async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, body: change(await response.text()) });
+      }),
+    );
+    await verdict(page, "This does not verify");
+    await page.getByRole("status").getByText(why).waitFor();
+    expect(await page.locator("#proof svg").count()).toBe(0);
+    if (change === inPath) await shoot(page, "explorer-event-1280-light-tampered");
+    await context.close();
+  });
+
+  it("turns red for the receipt of another event, and for a chain that does not hold", async () => {
+    const other = await idOf("RoleGranted");
+    const wrong = await open(`/events/${drafted}`, {}, (page) =>
+      page.route("**/log/proofs/*", async (route) =>
+        route.fulfill({ response: await route.fetch({ url: `${instance.url}/log/proofs/${other}` }) }),
+      ),
+    );
+    await verdict(wrong.page, "This does not verify");
+    await wrong.page.getByText("The receipt is that of another event").waitFor();
+    await wrong.context.close();
+    const chain = await open(`/events/${other}`, {}, (page) =>
+      page.route("**/log/events/*", async (route) =>
+        route.fulfill({ response: await route.fetch({ url: `${instance.url}/log/events/${drafted}` }) }),
+      ),
+    );
+    await verdict(chain.page, "This does not verify");
+    await chain.page.getByRole("status").getByText("is not the one that it names").waitFor();
+    await shoot(chain.page, "explorer-event-1280-light-chain");
+    await chain.context.close();
+  });
+
+  it("compares checkpoints, and turns red for a signature or a proof that is false", async () => {
+    const { context, page } = await open("/checkpoints");
+    await verdict(page, "Verified in this browser");
+    const sizes = await page.locator("tr[data-size]").evaluateAll((rows) => rows.map((row) => Number(row.getAttribute("data-size"))));
+    expect(sizes.length).toBeGreaterThanOrEqual(2);
+    expect(await page.locator("tr .badge.good").count()).toBe(sizes.length);
+    await page
+      .getByLabel(/^from /)
+      .nth(1)
+      .focus();
+    await page.keyboard.press("Space");
+    await page.keyboard.press("Enter");
+    await page.getByRole("status").getByText(`The first ${sizes[1]} of the ${sizes[0]} entries`).waitFor();
+    await context.close();
+    const forged = await open("/checkpoints", {}, (page) =>
+      page.route("**/log/consistency*", async (route) => {
+        const response = await route.fetch();
+        const answer = await response.json();
+        await route.fulfill({ response, json: { ...answer, hashes: [...answer.hashes].reverse().concat(answer.hashes) } });
+      }),
+    );
+    await verdict(forged.page, "The later tree does not begin with the earlier one");
+    await shoot(forged.page, "explorer-checkpoints-1280-light-fork");
+    await forged.context.close();
+    const unsigned = await open("/checkpoints", {}, (page) =>
+      page.route("**/checkpoints", async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, body: (await response.text()).replace(/(<pre data-note>[^\n]+\n)\d+/, "$199999") });
+      }),
+    );
+    await verdict(unsigned.page, "A signature does not verify");
+    await unsigned.context.close();
+  });
+
+  it("says what is not there, and what has no proof yet", async () => {
+    const { context, page } = await open("/");
+    const missing = await page.request.get(`${instance.url}/events/00000000-0000-4000-8000-000000000000`);
+    expect([missing.status(), await missing.text()]).toEqual([404, expect.stringContaining("There is no event of this id")]);
+    expect((await page.request.get(`${instance.url}/events/%00`)).status()).toBe(404);
+    await context.close();
+    const waiting = await open(`/events/${drafted}`, {}, (page) =>
+      page.route("**/log/proofs/*", async (route) => route.fulfill({ status: 202, body: "promise" })),
+    );
+    await verdict(waiting.page, "Not signed yet");
+    await waiting.context.close();
+  });
+
+  it("is linked from the start page, and needs nothing but its own origin", async () => {
+    const { context, page } = await open("/");
+    await page.getByRole("link", { name: /Read the log/ }).click();
+    await page.getByRole("link", { name: "ProposalDrafted" }).first().click();
+    await verdict(page, "Verified in this browser");
+    await page.getByRole("link", { name: "Checkpoints", exact: true }).click();
+    await verdict(page, "Verified in this browser");
+    expect(await page.evaluate("document.querySelectorAll('script:not([src]),[onclick],[onerror],[onload]').length")).toBe(0);
+    for (const name of ["events", "event", "checkpoints"]) {
+      const script = await fetch(`${instance.url}/explorer/${name}.js`);
+      expect(script.headers.get("content-type")).toBe("text/javascript; charset=utf-8");
+      expect((await script.text()).length).toBeLessThan(45_000);
+    }
+    await context.close();
+    expect(elsewhere).toEqual([]);
+    expect(said).toEqual([]);
+  });
+});
