@@ -199,10 +199,13 @@ it("of a bundle: nothing that it says can change unseen", { timeout: 120_000 }, 
   mkdirSync(directory);
   const { vkey } = await generateBundle(directory, 40, 11);
   const names = ["manifest.json", "checkpoint", "entries.jsonl", "leaves"] as const;
-  const files = Object.fromEntries(names.map((name) => [name, readFileSync(join(directory, name))])) as Record<
-    (typeof names)[number],
-    Uint8Array
-  >;
+  const read = (name: string): Uint8Array => readFileSync(join(directory, name));
+  const files = {
+    "manifest.json": read("manifest.json"),
+    checkpoint: read("checkpoint"),
+    "entries.jsonl": read("entries.jsonl"),
+    leaves: read("leaves"),
+  };
   rmSync(directory, { recursive: true });
   const verdict = (changed: Partial<typeof files>) => {
     const all = { ...files, ...changed };

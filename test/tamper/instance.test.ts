@@ -33,10 +33,13 @@ describe.each([
   ["the log", logKinds],
   ["what is kept beside it", keptKinds],
 ])("%s", (_, kinds) => {
-  it.each(kinds)("$kind", async ({ places }) => {
-    for (const { where, work = async () => {}, otherwise, found } of places(rig)) {
-      const { faults } = await rig.verdictAfter(work, otherwise);
-      expect(namedIn(faults, found), `${where}: ${JSON.stringify(faults.slice(0, 5))}`).toBeDefined();
+  it.each(kinds)("$kind", async ({ places, apart }) => {
+    const all = places(rig);
+    for (const some of apart ? [all] : all.map((place) => [place])) {
+      const { faults } = await rig.verdictAfter(async (query) => {
+        for (const { work } of some) await work?.(query);
+      }, some[0]!.otherwise);
+      for (const { where, found } of some) expect(namedIn(faults, found), `${where}: ${JSON.stringify(faults.slice(0, 5))}`).toBeDefined();
     }
   });
 });

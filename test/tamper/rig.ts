@@ -21,10 +21,11 @@ import type { Projection } from "../../projections/projection.ts";
 import { publishPromise } from "../../projections/promises.ts";
 import { anchorAttempts } from "../../webhooks/delivery/anchors.ts";
 import type { DeliveryWorld } from "../../webhooks/delivery/world.ts";
-import { openTestInstance, type TestInstance } from "../support/instance.ts";
+import { openTestInstance, type TestInstance, type TestInstanceOptions } from "../support/instance.ts";
 import { wholeLog } from "../support/oracle.ts";
 
-const guarded = ["entry", "head", "checkpoint", "promise"];
+/** The tables of the log that refuse changes. */
+export const guarded = ["entry", "head", "checkpoint", "promise"];
 const gapsMax = 1_000;
 const closesAt = "2090-01-01T00:00:00.000Z";
 
@@ -61,8 +62,8 @@ export class TamperRig {
     return Buffer.from(this.instance.config.masterKey!, "base64url");
   }
 
-  static async open(members = 110): Promise<TamperRig> {
-    const instance = await openTestInstance();
+  static async open({ members = 110, ...options }: TestInstanceOptions & { readonly members?: number } = {}): Promise<TamperRig> {
+    const instance = await openTestInstance(options);
     const ben = await live(instance, members);
     const log = await wholeLog(instance.log);
     const files = await servedBy(instance, log.length);

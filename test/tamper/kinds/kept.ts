@@ -36,7 +36,7 @@ const keyKind = (kind: string, fault: "tampered" | "withheld", sql: (key: string
 });
 
 const swap = (column: string, key: string, other: string) => [
-  "drop index keys.subject_keys_subject_idx",
+  "drop index if exists keys.subject_keys_subject_idx",
   `update keys.subject_keys a set ${column} = b.${column} from keys.subject_keys b
    where (a.key_id = ${key} and b.key_id = ${other}) or (a.key_id = ${other} and b.key_id = ${key})`,
 ];

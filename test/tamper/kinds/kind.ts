@@ -12,4 +12,9 @@ export type Place = {
   readonly found: Partial<Fault>;
 };
 
-export type Kind = { readonly kind: string; readonly places: (rig: TamperRig) => readonly Place[] };
+export type Kind = {
+  readonly kind: string;
+  readonly places: (rig: TamperRig) => readonly Place[];
+  /** The places have nothing to do with each other: changed all at once, all of them are named. */
+  readonly apart?: true;
+};

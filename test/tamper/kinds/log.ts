@@ -37,6 +37,7 @@ const members: Readonly<Record<string, (value: Json) => Json>> = {
 
 const entryMembers: readonly Kind[] = Object.entries(members).map(([member, other]) => ({
   kind: `the entry's ${member} changed`,
+  apart: true,
   places: (rig) =>
     leavesOf(rig).map((leaf) => ({
       where: `leaf ${leaf}`,
@@ -56,8 +57,9 @@ const entryTexts: readonly Kind[] = [
   ["an entry without its cmd", (text: string) => text.replace(/"cmd":"[^"]+",/, "")],
   ["an entry in other spelling", (text: string) => text.replace('"at"', '"\\u0061t"')],
   ["an entry of another log", () => vectors.events[1]!.entry],
-].map(([kind, change]) => ({
+].map(([kind, change]): Kind => ({
   kind: kind as string,
+  apart: true,
   places: (rig) =>
     leavesOf(rig).map((leaf) => ({
       where: `leaf ${leaf}`,
@@ -75,11 +77,12 @@ const columns: readonly Kind[] = Object.entries({
   first: "first = not first",
 }).map(([column, set]) => ({
   kind: `the column ${column} changed`,
+  apart: true,
   places: (rig) =>
     leavesOf(rig).map((leaf) => ({
       where: `leaf ${leaf}`,
       work: async (query) => {
-        if (column === "first") await query("drop index log.entry_command");
+        if (column === "first") await query("drop index if exists log.entry_command");
         await query(`update log.entry set ${set} where position = ${leaf}`);
       },
       otherwise,
@@ -146,6 +149,7 @@ const setPayload = (query: Query, leaf: number, { data, salts }: { data: JsonObj
 
 const payloadKinds: readonly Kind[] = Object.entries(payloads).map(([kind, change]) => ({
   kind,
+  apart: true,
   places: (rig) =>
     commandLeaves(rig).map((leaf) => ({
       where: `leaf ${leaf}`,
@@ -241,10 +245,10 @@ const rows: readonly Kind[] = [
   },
   {
     kind: "two rows swapped",
-    places: () =>
+    places: ({ size }) =>
       [
         [60, 61],
-        [60, 200],
+        [60, size - 3],
       ].map(([one, other]) =>
         at(
           one!,
@@ -274,7 +278,7 @@ const rows: readonly Kind[] = [
   {
     kind: "the tail cut off",
     places: ({ size }) =>
-      [1, 300, size - 1].map((leaf) =>
+      [1, size - 10, size - 1].map((leaf) =>
         at(leaf, { part: "log", kind: "withheld", leaf }, async (query) => {
           await query("delete from log.entry where position >= $1", [leaf]);
           await query("update log.head set size = $1", [leaf]);
@@ -283,11 +287,11 @@ const rows: readonly Kind[] = [
   },
   {
     kind: "the tail cut off, with checkpoints and rows",
-    places: () => [
-      at(300, { part: "log", kind: "withheld", leaf: 300, reason: "signer's record" }, async (query) => {
-        await query("delete from log.entry where position >= 300");
-        await query("update log.head set size = 300");
-        await query("delete from log.checkpoint where size > 300");
+    places: ({ size }) => [
+      at(size - 10, { part: "log", kind: "withheld", leaf: size - 10, reason: "signer's record" }, async (query) => {
+        await query("delete from log.entry where position >= $1", [size - 10]);
+        await query("update log.head set size = $1", [size - 10]);
+        await query("delete from log.checkpoint where size > $1", [size - 10]);
         await query("delete from rows.checkpoint");
       }),
     ],
