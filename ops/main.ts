@@ -18,8 +18,8 @@ const commands: Readonly<Record<string, Command>> = {
     load: () => import("./cli/import.ts"),
   },
   verify: {
-    usage: "verify [DIR|FILE] [AGAINST] [--vkey KEY] [--complete] [--deep] [--json]",
-    about: "check this instance, a bundle, a receipt, or a promise against one of them",
+    usage: "verify [DIR|FILE|URL] [AGAINST] [--vkey KEY] [--policy FILE] [--complete] [--deep] [--state FILE] [--json]",
+    about: "check this instance, another one, a bundle, a receipt, or a promise against one of them",
     load: () => import("./cli/verify.ts"),
   },
   export: {

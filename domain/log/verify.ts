@@ -8,6 +8,7 @@ import { examineBlock, reasonOf, type Examined, type LogKey } from "./verify/exa
 import { LeafReader, makeRoot, placeOf, type Leaves } from "./verify/leaves.ts";
 import { blocksOf } from "./verify/lines.ts";
 import { readManifest, type Manifest } from "./verify/manifest.ts";
+import type { Standing } from "./signed/policy.ts";
 import { openCheckpoint, parseVkey, type Checkpoint, type VerifyEd25519 } from "./verify/note.ts";
 
 export { examineBlock } from "./verify/examine.ts";
@@ -32,6 +33,8 @@ export type BundleOptions = {
   readonly verify: VerifyEd25519;
   /** The log's key, from somewhere else than the bundle. Without it the identity of the log is not checked. */
   readonly vkey?: string | undefined;
+  /** What a checkpoint's cosignatures amount to. Without the quorum of those that are asked for the bundle does not verify. */
+  readonly cosigners?: ((note: string) => Promise<Standing>) | undefined;
   /** Whatever is withheld, or stands before the bundle, is then a problem. */
   readonly complete?: boolean | undefined;
   /** Called now and then with the number of entries checked and the number that the manifest promises. */
@@ -55,6 +58,8 @@ export type BundleResult = {
   readonly origin?: string;
   readonly from?: number;
   readonly to?: number;
+  /** What its checkpoint's cosignatures amount to. */
+  readonly standing?: Standing;
   /** What was not checked, in words. */
   readonly notes: readonly string[];
 };
@@ -69,6 +74,7 @@ export async function verifyBundle(bundle: Bundle, options: BundleOptions): Prom
   let file: string | undefined = "manifest.json";
   let manifest: Manifest;
   let checkpoint: Checkpoint;
+  let standing: Standing | undefined;
   try {
     manifest = readManifest(bundle.manifest);
     if (options.vkey !== undefined) file = undefined;
@@ -79,6 +85,8 @@ export async function verifyBundle(bundle: Bundle, options: BundleOptions): Prom
     file = "checkpoint";
     checkpoint = await openCheckpoint(bundle.checkpoint, key, options.verify);
     if (checkpoint.size !== manifest.to) throw new Malformed(`a tree of ${checkpoint.size}, but the manifest says ${manifest.to}`);
+    standing = await options.cosigners?.(bundle.checkpoint);
+    if (standing?.isQuorum === false) throw new Malformed(`cosigned by ${standing.cosigned.length} of ${standing.of}, below the quorum`);
   } catch (fault) {
     return { exit: 3, problem: { ...(file && { file }), reason: reasonOf(fault) }, ...nothing, notes };
   }
@@ -94,7 +102,7 @@ export async function verifyBundle(bundle: Bundle, options: BundleOptions): Prom
   const found = taken ?? checker.compare(checkpoint) ?? missing(checker, from, options);
   const problem = found && leaves ? await withPlace(found, checker, leaves, from) : found;
   if (from > 0) notes.push(`not checked: leaf 0, and what stands before leaf ${from}: ${linksBefore(checker.streamsBegunBefore)}`);
-  const result = { counts: checker.counts, word: checker.word, origin, from, to, notes };
+  const result = { counts: checker.counts, word: checker.word, origin, from, to, ...(standing && { standing }), notes };
   return problem ? { exit: 3, problem, ...result } : { exit: 0, ...result };
 }
 

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { parseArgs } from "node:util";
 import { leafRows, manifest } from "../../domain/log/bundle.ts";
 import { checkpointOf, newestCheckpoint, type Published } from "../../projections/checkpoints.ts";
+import { cosignedNote } from "../../projections/cosignatures.ts";
 import { frontierAt } from "../../projections/log-reads.ts";
 import { bundleOf, everyKeeping } from "../../read-api/bundle.ts";
 import type { Instance } from "../instance.ts";
@@ -34,13 +35,13 @@ export async function run(args: readonly string[]): Promise<number> {
   });
 }
 
-type Exporting = Pick<Instance, "log" | "database" | "origin" | "vkey" | "ambient">;
+type Exporting = Pick<Instance, "log" | "database" | "origin" | "vkey" | "ambient"> & Partial<Pick<Instance, "policy">>;
 type Asked = { readonly from: number; readonly to?: number | undefined; readonly full: boolean };
 
 /** Writes the bundle into a directory that is empty or not there yet. Answers the size of the tree that it ends with. */
 export async function exportBundle(instance: Exporting, directory: string, { from, to, full }: Asked): Promise<number> {
   if (existsSync(directory) && readdirSync(directory).length > 0) throw new Usage(`${directory} is not empty`);
-  const checkpoint = await checkpointFor(instance, to);
+  const checkpoint = await cosignedNote(instance.database.query, await checkpointFor(instance, to), instance.policy);
   if (from >= checkpoint.size) throw new Usage(`--from ${from} is not below ${checkpoint.size}`);
   await writeBundle(instance, directory, { from, checkpoint, full });
   return checkpoint.size;

@@ -4,7 +4,7 @@ import { Malformed } from "../../domain/log/canonical-json.ts";
 import { parseVkey, type VerificationKey } from "../../domain/log/note.ts";
 import { parsePolicy, type Policy } from "../../domain/log/signed/policy.ts";
 import type { Config } from "../config.ts";
-import { BadConfiguration } from "../terminal.ts";
+import { BadConfiguration, Usage } from "../terminal.ts";
 
 /** Undefined where no policy is configured. */
 export function policyOf({ cosigners: file }: Pick<Config, "cosigners">): Policy | undefined {
@@ -37,4 +37,16 @@ export function parseLogs(text: string): ReadonlyMap<string, readonly Verificati
     logs.set(key.name, [...(logs.get(key.name) ?? []), key]);
   }
   return logs;
+}
+
+/** What `--policy` names. */
+export function policyFrom(file: string | undefined): Policy | undefined {
+  if (file === undefined) return undefined;
+  try {
+    return parsePolicy(readFileSync(file, "utf8"));
+  } catch (fault) {
+    if (fault instanceof Malformed || (fault as NodeJS.ErrnoException).code !== undefined)
+      throw new Usage(`--policy: ${(fault as Error).message}`);
+    throw fault;
+  }
 }

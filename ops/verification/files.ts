@@ -4,16 +4,20 @@ import { open, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { fromUtf8 } from "../../domain/log/hash.ts";
 import { verifyBundle, verifyReceipt, type BundleResult, type Problem, type ReceiptResult } from "../../domain/log/verify.ts";
+import { cosignersIn, type Policy } from "../../domain/log/signed/policy.ts";
 import { bundleFinding, count, inWords, receiptFinding } from "../../read-api/explorer/verifier/words.ts";
 import { useNodeHashes, verifyEd25519 } from "../crypto.ts";
 import { verifyPieces } from "../../read-api/explorer/verifier/verify-pieces.ts";
 import { isPromise } from "../../domain/log/signed/promise.ts";
 import { piecesAt } from "./pieces-on-disk.ts";
+import { forkFinding, isFork } from "./remote/fork-file.ts";
 import { Examiner } from "./examiner.ts";
 
 export type VerifyOptions = {
   readonly vkey?: string | undefined;
   readonly complete?: boolean | undefined;
+  /** Whose cosignatures are asked for. */
+  readonly policy?: Policy | undefined;
   /** What a promise is held against: a bundle's directory or tar, or a receipt. */
   readonly against?: string | undefined;
   /** Print the result as JSON instead of in words. */
@@ -38,6 +42,8 @@ const chunkBytes = 122_880;
 const lineFeed = 0x0a;
 const threadFromBytes = 8_388_608;
 const redrawMs = 100;
+/** Enough to tell by what a file is. */
+const headBytes = 512;
 
 /** The exit status: 0 all good, 3 something does not verify, 2 usage. */
 export async function verifyPath(
@@ -57,24 +63,29 @@ export async function verifyPath(
     out(options.json ? `${JSON.stringify(result)}\n` : inWords(bundleFinding(result, options.vkey !== undefined)));
     return result.exit;
   }
-  if (options.against !== undefined || (await isTarOrPromise(path))) return verifyTogether(path, options, out, err);
+  const head = (await readAtMost(path, headBytes).catch(() => Buffer.alloc(0))).toString("latin1");
+  if (isFork(head)) {
+    const { words, isProven } = await forkFinding(await readText("", path, smallFileBytesMax), options.vkey);
+    out(options.json ? `${JSON.stringify({ exit: 3, isProven, says: words })}\n` : words);
+    return 3;
+  }
+  if (options.against !== undefined || isTarOrPromise(head)) return verifyTogether(path, options, out, err);
   if (options.vkey === undefined) {
     err("A receipt does not say whose it is: give the log's key with --vkey.\n");
     return 2;
   }
-  const result = await verifyFile(path, options.vkey);
+  const result = await verifyFile(path, options.vkey, options.policy);
   out(options.json ? `${JSON.stringify(receiptAsJson(result))}\n` : inWords(receiptFinding(result)));
   return result.exit;
 }
 
-async function isTarOrPromise(path: string): Promise<boolean> {
-  const head = (await readAtMost(path, 512).catch(() => Buffer.alloc(0))).toString("latin1");
-  return isPromise(head) || head.slice(257, 262) === "ustar";
-}
+const cosignersOf = (policy: Policy | undefined) => policy && cosignersIn(policy, verifyEd25519);
+
+const isTarOrPromise = (head: string) => isPromise(head) || head.slice(257, 262) === "ustar";
 
 async function verifyTogether(
   path: string,
-  { vkey, complete, against, json }: VerifyOptions,
+  { vkey, complete, against, json, policy }: VerifyOptions,
   out: Terminal["out"],
   err: Terminal["err"],
 ): Promise<0 | 2 | 3> {
@@ -85,7 +96,7 @@ async function verifyTogether(
   }
   const isBundle = given.some((each) => each!.isDirectory);
   const pieces = given.flatMap((each) => each!.pieces);
-  const found = await verifyPieces(pieces, { verify: verifyEd25519, vkey, complete, isBundle });
+  const found = await verifyPieces(pieces, { verify: verifyEd25519, vkey, complete, cosigners: cosignersOf(policy), isBundle });
   if (found.exit === 2) err(`${found.say}\n`);
   else out(json ? `${JSON.stringify(found)}\n` : inWords(found));
   return found.exit;
@@ -112,9 +123,12 @@ async function verifyDirectory(
     const checkpoint = await readText(directory, "checkpoint", smallFileBytesMax);
     const entries = chunksOf(directory, "entries.jsonl");
     const leaves = (await fileIn(directory, "leaves")) ? () => leafChunksOf(directory) : undefined;
-    const { vkey, complete } = options;
+    const { vkey, complete, policy } = options;
     const examine = isLarge ? examiner.examine : undefined;
-    return await verifyBundle({ manifest, checkpoint, entries, leaves }, { verify: verifyEd25519, vkey, complete, progress, examine });
+    return await verifyBundle(
+      { manifest, checkpoint, entries, leaves },
+      { verify: verifyEd25519, vkey, complete, cosigners: cosignersOf(policy), progress, examine },
+    );
   } catch (fault) {
     if (!(fault instanceof Unreadable)) throw fault;
     const counts = { verified: 0, withheld: 0, sealed: 0, declaredErased: 0, tampered: 0 };
@@ -129,9 +143,9 @@ async function fileIn(directory: string, file: string): Promise<Stats | undefine
   return found?.isFile() ? found : undefined;
 }
 
-async function verifyFile(path: string, vkey: string): Promise<ReceiptResult> {
+async function verifyFile(path: string, vkey: string, policy: Policy | undefined): Promise<ReceiptResult> {
   try {
-    return await verifyReceipt(await readText("", path, receiptBytesMax), { vkey, verify: verifyEd25519 });
+    return await verifyReceipt(await readText("", path, receiptBytesMax), { vkey, cosigners: cosignersOf(policy), verify: verifyEd25519 });
   } catch (fault) {
     if (!(fault instanceof Unreadable)) throw fault;
     return { exit: 3, problem: fault.problem, notes: [] };

@@ -10,6 +10,8 @@ import { readSignerStatus } from "../keys/signing-record.ts";
 import { openDatabase } from "../processes/database.ts";
 import { dim, exits, green, NotThere, print, printJson, progress, red, say, Usage } from "../terminal.ts";
 import { originOf, withAttached } from "./attached.ts";
+import { policyOf } from "../cosigning/settings.ts";
+import { cosignedNow } from "../cosigning/newest.ts";
 import { type Finding, type Verdict, verdictWithoutKey, verifyInstance } from "./instance.ts";
 import type { DeepVerdict } from "./deep/deep.ts";
 import { deepInWords, verifyDeeply } from "./deep/this-instance.ts";
@@ -82,7 +84,7 @@ async function verify(config: Config, attached: Attached, { vkey, json, deep, si
       return { at, end: bar.end };
     };
     const first = telling();
-    const verdict = key
+    const own = key
       ? await verifyInstance({ query, open, home: config.home, vkey: key.vkey, signal, progress: first.at }).finally(first.end)
       : await verdictWithoutKey(query, await open());
     const second = telling();
@@ -90,7 +92,8 @@ async function verify(config: Config, attached: Attached, { vkey, json, deep, si
       key && deep
         ? await verifyDeeply(config, attached, { vkey: key.vkey, signal, progress: second.at, elsewhere }).finally(second.end)
         : undefined;
-    if (verdict.size === 0 && verdict.findings.length === 0) throw new NotThere("the log is empty: there is nothing to verify");
+    if (own.size === 0 && own.findings.length === 0) throw new NotThere("the log is empty: there is nothing to verify");
+    const verdict = withCosigners(own, await cosignedNow(query, policyOf(config)));
     const isGood = verdict.findings.length === 0 && (deeply?.faultCount ?? 0) === 0;
     // A key out of the log itself is remembered once all that it signs verifies, and asked for ever after.
     if (isGood && key) rememberKey(config.home, origin, key.vkey);
@@ -128,8 +131,17 @@ function isKey(vkey: string): boolean {
 
 const count = (number: number) => number.toLocaleString("en");
 
-function inWords(verdict: Verdict, origin: string, key: Key | undefined, home: string, deeply?: DeepVerdict): string[] {
-  const { findings, size, signed, intact, checkpoints, rows, counts, word } = verdict;
+/** With what the cosigners' lines amount to; one of theirs that is false is a finding. */
+type Whole = Verdict & { readonly cosigned?: string };
+
+function withCosigners(verdict: Verdict, cosigned: Awaited<ReturnType<typeof cosignedNow>>): Whole {
+  if (!cosigned) return verdict;
+  if ("words" in cosigned) return { ...verdict, cosigned: cosigned.words };
+  return { ...verdict, findings: [...verdict.findings, { part: "checkpoint", reason: cosigned.reason }] };
+}
+
+function inWords(verdict: Whole, origin: string, key: Key | undefined, home: string, deeply?: DeepVerdict): string[] {
+  const { findings, size, signed, intact, checkpoints, rows, counts, word, cosigned } = verdict;
   const line = (what: string, text: string) => `  ${what.padEnd(13)}${text}`;
   const isGood = findings.length === 0;
   const beyond = size - signed;
@@ -151,6 +163,7 @@ function inWords(verdict: Verdict, origin: string, key: Key | undefined, home: s
         ? "none was published yet"
         : `${count(checkpoints)}, the newest of ${count(signed)} entries${beyond > 0 ? `; ${count(beyond)} more are checked, but not yet signed` : ""}`,
     ),
+    ...(cosigned === undefined ? [] : [line("cosigners", cosigned)]),
     line(
       "rows",
       rows === size

@@ -115,6 +115,9 @@ class Reading {
   }
 }
 
+/** Asks for nobody's word: what holds where no policy is given. */
+export const nobody: Policy = { logs: [], cosigners: [], groups: new Map(), quorum: undefined };
+
 /** Whether the word of these cosigners, by their names in the policy, is enough. */
 export function isQuorum({ groups, quorum }: Policy, cosigned: ReadonlySet<string>): boolean {
   const counts = (name: string): boolean => {
@@ -140,8 +143,14 @@ export async function standingOf(note: string, policy: Policy, verify: VerifyEd2
   return { cosigned, of: policy.cosigners.length, isQuorum: isQuorum(policy, new Set(cosigned.map(({ policyName }) => policyName))) };
 }
 
-/** The words that every verifier uses. */
-export function standingInWords({ cosigned, of, isQuorum }: Standing): string {
+/** For verifiers, which are handed what they ask. */
+export const cosignersIn =
+  (policy: Policy, verify: VerifyEd25519) =>
+  (note: string): Promise<Standing> =>
+    standingOf(note, policy, verify);
+
+/** The words that every verifier uses; without a standing nobody was asked. */
+export function standingInWords({ cosigned, of, isQuorum }: Standing = { cosigned: [], of: 0, isQuorum: true }): string {
   if (cosigned.length > 0 && isQuorum) return `cosigned by ${cosigned.length} of ${of}`;
   if (of === 0) return "log-signed only: no cosigner's key was given";
   return `log-signed only: cosigned by ${cosigned.length} of ${of}${isQuorum ? "" : ", below the quorum"}`;

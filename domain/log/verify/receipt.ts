@@ -7,6 +7,7 @@ import { readEntry } from "./entry.ts";
 import { reasonOf } from "./examine.ts";
 import { openCheckpoint, parseDecimal, parseVkey, type Checkpoint, type VerifyEd25519 } from "./note.ts";
 import { assertDigest, commitmentOf, isName, isObject, readDisclosure } from "./payload.ts";
+import type { Standing } from "../signed/policy.ts";
 import { checkInclusion } from "./tree.ts";
 
 /** What a good receipt proves: this entry, at this place of this signed tree, with these fields. */
@@ -16,20 +17,27 @@ export type Receipt = {
   readonly hash: string;
   readonly index: number;
   readonly checkpoint: Checkpoint;
+  /** What the checkpoint's cosignatures amount to, where anybody's were asked for. */
+  readonly standing: Standing | undefined;
   readonly shown: Readonly<Record<string, Json>>;
   readonly withheld: readonly string[];
 };
+
+type Cosigners = ((note: string) => Promise<Standing>) | undefined;
 
 export type ReceiptResult =
   | { readonly exit: 0; readonly receipt: Receipt; readonly notes: readonly string[] }
   | { readonly exit: 3; readonly problem: Problem; readonly notes: readonly string[] };
 
 /** The key must come from the user: a receipt says nothing of whose log it is of. */
-export async function verifyReceipt(text: string, { vkey, verify }: { vkey: string; verify: VerifyEd25519 }): Promise<ReceiptResult> {
+export async function verifyReceipt(
+  text: string,
+  { vkey, verify, cosigners }: { vkey: string; verify: VerifyEd25519; cosigners?: Cosigners },
+): Promise<ReceiptResult> {
   try {
     return {
       exit: 0,
-      receipt: await openReceipt(text, vkey, verify),
+      receipt: await openReceipt(text, vkey, verify, cosigners),
       notes: ["not in a receipt: the stream's chain, the derivation of ids"],
     };
   } catch (fault) {
@@ -37,11 +45,13 @@ export async function verifyReceipt(text: string, { vkey, verify }: { vkey: stri
   }
 }
 
-async function openReceipt(text: string, vkey: string, verify: VerifyEd25519): Promise<Receipt> {
+async function openReceipt(text: string, vkey: string, verify: VerifyEd25519, cosigners: Cosigners): Promise<Receipt> {
   const end = text.indexOf("\n\n");
   const [title, extra, indexLine, ...hashes] = text.slice(0, Math.max(end, 0)).split("\n");
   if (title !== "c2sp.org/tlog-proof@v1") throw new Malformed("not a receipt");
   const checkpoint = await openCheckpoint(text.slice(end + 2), parseVkey(vkey), verify);
+  const standing = await cosigners?.(text.slice(end + 2));
+  if (standing?.isQuorum === false) throw new Malformed(`cosigned by ${standing.cosigned.length} of ${standing.of}, below the quorum`);
   const index = parseDecimal(after("index ", indexLine));
   const path = hashes.map((line) => {
     const hash = fromB64(line);
@@ -57,7 +67,7 @@ async function openReceipt(text: string, vkey: string, verify: VerifyEd25519): P
   const lines = [...digests].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, digest]) => `${name} ${digest}\n`);
   if (commitmentOf(lines) !== entry.payload) throw new Malformed("the fields are not what the entry commits to");
   const withheld = [...digests.keys()].filter((name) => !Object.hasOwn(shown, name));
-  return { entry, hash: b64u(hash), index, checkpoint, shown, withheld };
+  return { entry, hash: b64u(hash), index, checkpoint, standing, shown, withheld };
 }
 
 function after(word: string, line: string | undefined): string {

@@ -3206,11 +3206,11 @@ function readBefore(before, from) {
 // domain/log/verify/receipt.ts
 /** Receipts as a verifier reads them (C2SP tlog-proof with our `extra` line, §7). */
 /** The key must come from the user: a receipt says nothing of whose log it is of. */
-async function verifyReceipt(text, { vkey, verify }) {
+async function verifyReceipt(text, { vkey, verify, cosigners }) {
 	try {
 		return {
 			exit: 0,
-			receipt: await openReceipt(text, vkey, verify),
+			receipt: await openReceipt(text, vkey, verify, cosigners),
 			notes: ["not in a receipt: the stream's chain, the derivation of ids"]
 		};
 	} catch (fault) {
@@ -3221,11 +3221,13 @@ async function verifyReceipt(text, { vkey, verify }) {
 		};
 	}
 }
-async function openReceipt(text, vkey, verify) {
+async function openReceipt(text, vkey, verify, cosigners) {
 	const end = text.indexOf("\n\n");
 	const [title, extra, indexLine, ...hashes] = text.slice(0, Math.max(end, 0)).split("\n");
 	if (title !== "c2sp.org/tlog-proof@v1") throw new Malformed("not a receipt");
 	const checkpoint = await openCheckpoint(text.slice(end + 2), parseVkey(vkey), verify);
+	const standing = await cosigners?.(text.slice(end + 2));
+	if (standing?.isQuorum === false) throw new Malformed(`cosigned by ${standing.cosigned.length} of ${standing.of}, below the quorum`);
 	const index = parseDecimal(after("index ", indexLine));
 	const path = hashes.map((line) => {
 		const hash = fromB64(line);
@@ -3244,6 +3246,7 @@ async function openReceipt(text, vkey, verify) {
 		hash: b64u(hash),
 		index,
 		checkpoint,
+		standing,
 		shown,
 		withheld
 	};
@@ -3305,6 +3308,7 @@ async function verifyBundle(bundle, options) {
 	let file = "manifest.json";
 	let manifest;
 	let checkpoint;
+	let standing;
 	try {
 		manifest = readManifest(bundle.manifest);
 		if (options.vkey !== void 0) file = void 0;
@@ -3315,6 +3319,8 @@ async function verifyBundle(bundle, options) {
 		file = "checkpoint";
 		checkpoint = await openCheckpoint(bundle.checkpoint, key, options.verify);
 		if (checkpoint.size !== manifest.to) throw new Malformed(`a tree of ${checkpoint.size}, but the manifest says ${manifest.to}`);
+		standing = await options.cosigners?.(bundle.checkpoint);
+		if (standing?.isQuorum === false) throw new Malformed(`cosigned by ${standing.cosigned.length} of ${standing.of}, below the quorum`);
 	} catch (fault) {
 		return {
 			exit: 3,
@@ -3347,6 +3353,7 @@ async function verifyBundle(bundle, options) {
 		origin,
 		from,
 		to,
+		...standing && { standing },
 		notes
 	};
 	return problem ? {
@@ -3574,9 +3581,21 @@ function sumOf(head) {
 	return head.reduce((sum, byte, at) => sum + (at >= 148 && at < 156 ? 32 : byte), 0);
 }
 
+// domain/log/signed/policy.ts
+/** The words that every verifier uses; without a standing nobody was asked. */
+function standingInWords({ cosigned, of, isQuorum } = {
+	cosigned: [],
+	of: 0,
+	isQuorum: true
+}) {
+	if (cosigned.length > 0 && isQuorum) return `cosigned by ${cosigned.length} of ${of}`;
+	if (of === 0) return "log-signed only: no cosigner's key was given";
+	return `log-signed only: cosigned by ${cosigned.length} of ${of}${isQuorum ? "" : ", below the quorum"}`;
+}
+
 // read-api/explorer/verifier/words.ts
 /** What was found, in words: the same in a terminal and on the page. */
-function bundleFinding({ exit, problem, counts, word, origin, from, to, notes }, isIdentityChecked) {
+function bundleFinding({ exit, problem, counts, word, origin, from, to, standing, notes }, isIdentityChecked) {
 	const named = origin !== void 0;
 	return {
 		exit,
@@ -3588,7 +3607,7 @@ function bundleFinding({ exit, problem, counts, word, origin, from, to, notes },
 			["withheld", counts.withheld],
 			["tampered", counts.tampered]
 		] : [],
-		details: named ? [`${count(word.serversWord)} commands on the server's word, ${count(word.authHidden)} whose authorisation is sealed or withheld`] : [],
+		details: named ? [signedBy(standing), `${count(word.serversWord)} commands on the server's word, ${count(word.authHidden)} whose authorisation is sealed or withheld`] : [],
 		notes,
 		...verdictOf(problem),
 		isIdentityChecked
@@ -3607,11 +3626,15 @@ function receiptFinding(result) {
 		...verdictOf(result.problem),
 		...nothing
 	};
-	const { entry, index, checkpoint, shown, withheld } = result.receipt;
+	const { entry, index, checkpoint, standing, shown, withheld } = result.receipt;
 	return {
 		exit: 0,
 		about: [`${entry.type} (version ${entry.sv}), recorded ${entry.at} by ${entry.by}`, `stream ${entry.stream}, revision ${entry.rev}; leaf ${index} of ${checkpoint.size} of ${checkpoint.origin}`],
-		details: [...Object.entries(shown).map(([name, value]) => `${name} = ${JSON.stringify(value)}`), ...withheld.length > 0 ? [`withheld: ${withheld.join(", ")}`] : []],
+		details: [
+			signedBy(standing),
+			...Object.entries(shown).map(([name, value]) => `${name} = ${JSON.stringify(value)}`),
+			...withheld.length > 0 ? [`withheld: ${withheld.join(", ")}`] : []
+		],
 		notes: result.notes,
 		...verdictOf(),
 		...nothing
@@ -3655,6 +3678,7 @@ function promiseFinding(result) {
 		...nothing
 	};
 }
+const signedBy = (standing) => `checkpoint: ${standingInWords(standing)}`;
 function verdictOf(problem) {
 	if (!problem) return { verdict: "All of it verifies." };
 	const { leaf, stream, file, reason } = problem;
@@ -3747,7 +3771,8 @@ async function verifyEach(pieces, options) {
 	};
 	if (receipt) return receiptFinding(await verifyReceipt(receipt.text, {
 		vkey,
-		verify: options.verify
+		verify: options.verify,
+		cosigners: options.cosigners
 	}));
 	return bundleFinding(await verifyBundle(bundle, options), vkey !== void 0);
 }

@@ -3,6 +3,7 @@ import { Malformed } from "../../../domain/log/canonical-json.ts";
 import { parseVkey } from "../../../domain/log/note.ts";
 import { isPromise } from "../../../domain/log/signed/promise.ts";
 import { verifyPromise } from "../../../domain/log/signed/promise-kept.ts";
+import type { Standing } from "../../../domain/log/signed/policy.ts";
 import { verifyBundle, verifyReceipt, type Bundle, type Problem, type VerifyEd25519 } from "../../../domain/log/verify.ts";
 import { chunksOf, nameOf, textOf, unpacked, type Piece } from "./pieces.ts";
 import { bundleFinding, promiseFinding, receiptFinding, type Finding } from "./words.ts";
@@ -11,6 +12,8 @@ export type Options = {
   readonly verify: VerifyEd25519;
   /** The log's key, from somewhere else than the files. */
   readonly vkey?: string | undefined;
+  /** What a checkpoint's cosignatures amount to. */
+  readonly cosigners?: ((note: string) => Promise<Standing>) | undefined;
   readonly complete?: boolean | undefined;
   /** A directory was given: it is a bundle, whatever it lacks. */
   readonly isBundle?: boolean | undefined;
@@ -62,7 +65,8 @@ async function verifyEach(pieces: readonly Piece[], options: Options): Promise<F
     return promiseFinding(await verifyPromise(promise.text, against, { ...options, vkey: vkey! }));
   }
   if (bundle && receipt) return { exit: 2, say: "Give a bundle or a receipt, one at a time." };
-  if (receipt) return receiptFinding(await verifyReceipt(receipt.text, { vkey: vkey!, verify: options.verify }));
+  if (receipt)
+    return receiptFinding(await verifyReceipt(receipt.text, { vkey: vkey!, verify: options.verify, cosigners: options.cosigners }));
   return bundleFinding(await verifyBundle(bundle!, options), vkey !== undefined);
 }
 

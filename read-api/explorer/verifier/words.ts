@@ -1,5 +1,6 @@
 /** What was found, in words: the same in a terminal and on the page. */
 import { dueAt } from "../../../domain/log/signed/promise.ts";
+import { standingInWords, type Standing } from "../../../domain/log/signed/policy.ts";
 import type { PromiseResult } from "../../../domain/log/signed/promise-kept.ts";
 import type { BundleResult, Problem, ReceiptResult } from "../../../domain/log/verify.ts";
 
@@ -18,7 +19,10 @@ export type Finding = {
   readonly isIdentityChecked: boolean;
 };
 
-export function bundleFinding({ exit, problem, counts, word, origin, from, to, notes }: BundleResult, isIdentityChecked: boolean): Finding {
+export function bundleFinding(
+  { exit, problem, counts, word, origin, from, to, standing, notes }: BundleResult,
+  isIdentityChecked: boolean,
+): Finding {
   const named = origin !== undefined;
   return {
     exit,
@@ -33,7 +37,10 @@ export function bundleFinding({ exit, problem, counts, word, origin, from, to, n
         ]
       : [],
     details: named
-      ? [`${count(word.serversWord)} commands on the server's word, ${count(word.authHidden)} whose authorisation is sealed or withheld`]
+      ? [
+          signedBy(standing),
+          `${count(word.serversWord)} commands on the server's word, ${count(word.authHidden)} whose authorisation is sealed or withheld`,
+        ]
       : [],
     notes,
     ...verdictOf(problem),
@@ -44,7 +51,7 @@ export function bundleFinding({ exit, problem, counts, word, origin, from, to, n
 export function receiptFinding(result: ReceiptResult): Finding {
   const nothing = { counts: [], isIdentityChecked: true };
   if (result.exit === 3) return { exit: 3, about: [], details: [], notes: [], ...verdictOf(result.problem), ...nothing };
-  const { entry, index, checkpoint, shown, withheld } = result.receipt;
+  const { entry, index, checkpoint, standing, shown, withheld } = result.receipt;
   return {
     exit: 0,
     about: [
@@ -52,6 +59,7 @@ export function receiptFinding(result: ReceiptResult): Finding {
       `stream ${entry.stream}, revision ${entry.rev}; leaf ${index} of ${checkpoint.size} of ${checkpoint.origin}`,
     ],
     details: [
+      signedBy(standing),
       ...Object.entries(shown).map(([name, value]) => `${name} = ${JSON.stringify(value)}`),
       ...(withheld.length > 0 ? [`withheld: ${withheld.join(", ")}`] : []),
     ],
@@ -71,6 +79,8 @@ export function promiseFinding(result: PromiseResult): Finding {
   const verdict = `BROKEN: ${result.reason}. Keep the promise and the bundle: together they are evidence.`;
   return { exit, about, notes: [], verdict, problem: { reason: result.reason }, ...nothing };
 }
+
+const signedBy = (standing: Standing | undefined) => `checkpoint: ${standingInWords(standing)}`;
 
 function verdictOf(problem?: Problem): Pick<Finding, "verdict" | "problem"> {
   if (!problem) return { verdict: "All of it verifies." };

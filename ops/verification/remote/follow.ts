@@ -1,0 +1,129 @@
+/** Follows another log: is what it serves one history, the one it showed before, and signed? */
+import { Malformed } from "../../../domain/log/canonical-json.ts";
+import { equalBytes } from "../../../domain/log/hash.ts";
+import { checkConsistency } from "../../../domain/log/merkle.ts";
+import { parseNote, parseVkey } from "../../../domain/log/note.ts";
+import { type Fork, writeFork } from "../../../domain/log/signed/fork.ts";
+import { nobody, type Policy, type Standing, standingInWords, standingOf } from "../../../domain/log/signed/policy.ts";
+import type { Problem } from "../../../domain/log/verify.ts";
+import { type Checkpoint, openCheckpoint } from "../../../domain/log/verify/note.ts";
+import { verifyEd25519 } from "../../crypto.ts";
+import { BadConfiguration } from "../../terminal.ts";
+import type { Seen } from "./seen.ts";
+import type { Remote } from "./source.ts";
+import { walk } from "./walk.ts";
+
+export type Following = {
+  readonly remote: Remote;
+  /** What was seen before, of all logs. */
+  readonly seen: Readonly<Record<string, Seen>>;
+  readonly vkey?: string | undefined;
+  /** The key that a log is remembered by from elsewhere. */
+  readonly knownKey?: ((origin: string) => string | undefined) | undefined;
+  readonly policy?: Policy | undefined;
+  /** Reads all entries again, also those that were read before. */
+  readonly complete?: boolean | undefined;
+  readonly progress?: ((done: number, of: number) => void) | undefined;
+};
+
+export type Followed = {
+  readonly exit: 0 | 3;
+  readonly origin?: string;
+  readonly size?: number;
+  readonly vkey?: string;
+  readonly keyFrom?: "--vkey" | "remembered" | "the log itself";
+  readonly standing?: Standing;
+  /** The checkpoint as it is served now. */
+  readonly note: string;
+  /** How many entries the tree had that was seen before. */
+  readonly before?: number;
+  readonly read: number;
+  /** It is older than the one seen before, and is the beginning of that. */
+  readonly isOlder?: boolean;
+  readonly problem?: Problem;
+  /** In writing, with the sizes of its two trees. */
+  readonly fork?: { readonly text: string; readonly sizes: readonly [number, number] };
+};
+
+/** Throws `NotThere` for what cannot be read: that is no verdict. */
+export async function followLog(asked: Following): Promise<Followed> {
+  const { remote, seen } = asked;
+  const note = await remote.checkpoint();
+  try {
+    const origin = parseNote(note).text.split("\n")[0]!;
+    const known = Object.hasOwn(seen, origin) ? seen[origin]! : undefined;
+    const elsewhere = Object.entries(seen).find(([name, { url }]) => url === remote.prefix && name !== origin);
+    if (elsewhere && !known) throw new Malformed(`here was the log ${elsewhere[0]}, and now it is ${origin}`);
+    const { vkey, keyFrom } = await keyOf(asked, origin, known);
+    const checkpoint = await openCheckpoint(note, parseVkey(vkey), verifyEd25519);
+    const standing = await standingOf(note, asked.policy ?? nobody, verifyEd25519);
+    const about = { origin, size: checkpoint.size, vkey, keyFrom, standing, note };
+    const result = { ...about, ...(await compared(asked, checkpoint, vkey, note, known)) };
+    if (result.exit === 0 && !standing.isQuorum)
+      return { ...result, exit: 3, problem: { file: "checkpoint", reason: standingInWords(standing) } };
+    return result;
+  } catch (fault) {
+    if (!(fault instanceof Malformed)) throw fault;
+    return { exit: 3, note, read: 0, problem: { file: "checkpoint", reason: fault.message } };
+  }
+}
+
+async function keyOf(
+  { vkey, knownKey, remote }: Following,
+  origin: string,
+  known: Seen | undefined,
+): Promise<Required<Pick<Followed, "vkey" | "keyFrom">>> {
+  if (vkey !== undefined) return { vkey, keyFrom: "--vkey" };
+  const remembered = known?.vkey ?? knownKey?.(origin);
+  return remembered === undefined ? { vkey: await remote.key(), keyFrom: "the log itself" } : { vkey: remembered, keyFrom: "remembered" };
+}
+
+type Compared = Pick<Followed, "exit" | "before" | "read" | "isOlder" | "problem" | "fork">;
+
+async function compared(asked: Following, checkpoint: Checkpoint, vkey: string, note: string, seen: Seen | undefined): Promise<Compared> {
+  const { remote, complete, progress = () => {} } = asked;
+  const known = seen && (await knownTree(seen, vkey));
+  const before = known?.size;
+  const fork = (begins?: Fork["begins"]): Compared => {
+    const pair: readonly [string, string] = checkpoint.size < known!.size ? [note, seen!.checkpoint] : [seen!.checkpoint, note];
+    const sizes = [Math.min(known!.size, checkpoint.size), Math.max(known!.size, checkpoint.size)] as const;
+    const reason = `FORK: the log signed two histories, one of ${known!.size} entries that was seen here before and one of ${checkpoint.size}`;
+    const text = writeFork({ vkey, checkpoints: pair, begins });
+    return { exit: 3, before: known!.size, read: 0, problem: { file: "checkpoint", reason }, fork: { text, sizes } };
+  };
+  if (known && known.size === checkpoint.size && !equalBytes(known.root, checkpoint.root)) return fork();
+  const isOlder = known !== undefined && checkpoint.size < known.size;
+  if (isOlder && !(await isConsistent(remote, checkpoint, known))) {
+    const reason = `it shows ${checkpoint.size} entries and has signed ${known.size}: it was put back to an older state, or holds entries back`;
+    return { exit: 3, before: known.size, read: 0, problem: { file: "checkpoint", reason } };
+  }
+  const since = isOlder ? undefined : known;
+  const walked = await walk({ remote, checkpoint, vkey, known: since, isWhole: complete === true, progress });
+  const result = { read: walked.read, ...(before !== undefined && { before }), ...(isOlder && { isOlder }) };
+  if (walked.problem) return { exit: 3, problem: walked.problem, ...result };
+  if (walked.otherwise) return { ...fork(walked.otherwise), read: walked.read };
+  if (since && !(await isConsistent(remote, since, checkpoint)))
+    return {
+      exit: 3,
+      problem: { file: "consistency", reason: `no proof from ${since.size} to ${checkpoint.size} that verifies` },
+      ...result,
+    };
+  return { exit: 0, ...result };
+}
+
+/** What was written down here verified then; it is asked again, for the file may have been changed, and the key by --vkey. */
+async function knownTree({ checkpoint }: Seen, vkey: string): Promise<Checkpoint> {
+  try {
+    return await openCheckpoint(checkpoint, parseVkey(vkey), verifyEd25519);
+  } catch (fault) {
+    if (!(fault instanceof Malformed)) throw fault;
+    throw new BadConfiguration(`the checkpoint that was seen before is not one of this key: ${fault.message}`);
+  }
+}
+
+/** What it answers itself when it is asked for the proof. */
+async function isConsistent(remote: Remote, first: Checkpoint, second: Checkpoint): Promise<boolean> {
+  if (first.size === 0 || first.size === second.size) return true;
+  const proof = await remote.consistency(first.size, second.size);
+  return proof !== undefined && checkConsistency(first.size, second.size, first.root, second.root, proof);
+}
