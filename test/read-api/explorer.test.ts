@@ -1,8 +1,12 @@
 /** The explorer in a browser: the log leafed through, one event proven, checkpoints compared; and what a lie looks like there. */
+import { generateKeyPairSync, sign } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { cosign, formatCosignerKey } from "../../domain/log/signed/cosignature.ts";
+import { parseNote } from "../../domain/log/verify/note.ts";
 import { found } from "../../ops/founding.ts";
+import { keepCosignature } from "../../projections/cosignatures.ts";
 import { openTestInstance, type TestInstance } from "../support/instance.ts";
 import { until } from "../support/receiver.ts";
 
@@ -321,5 +325,35 @@ describe.skipIf(!withBrowser)("the explorer", () => {
     await context.close();
     expect(elsewhere).toEqual([]);
     expect(said).toEqual([]);
+  });
+
+  // Comes last: what a cosigner said stays in the table for good, lies too.
+  it("names cosigners, and turns red for a line that is not theirs", async () => {
+    const { query } = instance.database;
+    const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+    const raw = new Uint8Array(Buffer.from(publicKey.export({ format: "jwk" }).x!, "base64url"));
+    const [newest, older] = await query<{ size: number; note: string }>("select size, note from log.checkpoint order by size desc limit 2");
+    const keep = async (name: string, time: number, text: string, size: number) => {
+      const line = await cosign({ name, publicKey: raw, time, text, sign: (message) => new Uint8Array(sign(null, message, privateKey)) });
+      await keepCosignature(instance.vault.query, { size, cosigner: formatCosignerKey(name, raw), time, line });
+    };
+    const now = Math.floor(Date.now() / 1_000);
+    await keep("cosigner.example/<i>", now - 120, parseNote(newest!.note).text, newest!.size);
+    const { context, page } = await open("/checkpoints", { width: 360 });
+    await verdict(page, "Verified in this browser");
+    const row = page.locator(`tr[data-size="${newest!.size}"]`);
+    await row.getByText("cosigner.example/<i>, 2 minutes ago good").waitFor();
+    await shoot(page, "explorer-checkpoints-360-light-cosigned");
+    await fits(page);
+    await context.close();
+    await keep("liar.example", now, parseNote(newest!.note).text, older!.size);
+    const lied = await open("/checkpoints");
+    await verdict(lied.page, "A signature does not verify");
+    await lied.page
+      .locator(`tr[data-size="${older!.size}"]`)
+      .getByText(/liar\.example, .* wrong/)
+      .waitFor();
+    await lied.context.close();
+    expect([elsewhere, said]).toEqual([[], []]);
   });
 });
