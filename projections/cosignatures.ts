@@ -31,15 +31,15 @@ const sizesMax = 32;
 
 /**
  * The newest checkpoint that a quorum cosigned, unless a newer one has waited for its quorum for too long: then the newest, with as
- * many cosignatures as there are. Every verifier tells the two apart.
+ * many cosignatures as there are. Every verifier tells the two apart. `atLeast` is the size that was shown before.
  */
-export async function shownCheckpoint(query: Query, policy: Policy | undefined): Promise<Published | undefined> {
+export async function shownCheckpoint(query: Query, policy: Policy | undefined, atLeast = 0): Promise<Published | undefined> {
   const newest = await newestCheckpoint(query);
   if (!newest || !policy || policy.cosigners.length === 0) return newest;
   const lines = await linesBySize(query, policy);
   const ofNewest = lines.get(newest.size) ?? [];
   const shown = [...lines].find(([, rows]) => isQuorum(policy, namesOf(rows, policy)));
-  if (!shown || shown[0] >= newest.size || policy.quorum === undefined) return withLines(newest, ofNewest);
+  if (!shown || shown[0] >= newest.size || shown[0] < atLeast || policy.quorum === undefined) return withLines(newest, ofNewest);
   const [size, rows] = shown;
   const [next] = await query<{ late: boolean }>(
     `select at < now() - interval '${graceSeconds} seconds' as late from log.checkpoint where size > $1 order by size limit 1`,

@@ -2,7 +2,9 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { formatVkey } from "../../domain/log/note.ts";
+import { formatCosignerKey } from "../../domain/log/signed/cosignature.ts";
 import { type Config, readConfig, type Sourced } from "../config.ts";
+import { cosignerName } from "../cosigning/cosigner.ts";
 import { signEd25519 } from "../crypto.ts";
 import { secretOf } from "../keys/secrets.ts";
 import { readSignerStatus } from "../keys/signing-record.ts";
@@ -16,6 +18,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const told = {
     origin: originKept(config.home) ?? config.logOrigin ?? null,
     vkey: vkeyOf(config) ?? null,
+    cosignerVkey: cosignerVkeyOf(config) ?? null,
     keys: keysOf(config, sources),
     signer: signerOf(config),
   };
@@ -41,6 +44,13 @@ function vkeyOf({ home, signingKey, logOrigin }: Config): string | undefined {
   return formatVkey(origin, signEd25519(secretOf(home, "signing.key", signingKey).bytes).publicKey);
 }
 
+/** What others list this instance by as a cosigner; undefined until its key is there. Nothing is drawn. */
+function cosignerVkeyOf({ home, cosignerKey, logOrigin }: Config): string | undefined {
+  const origin = originKept(home) ?? logOrigin;
+  if (origin === undefined || (cosignerKey === undefined && !existsSync(keyFile(home, "cosigner.key")))) return undefined;
+  return formatCosignerKey(cosignerName(origin), signEd25519(secretOf(home, "cosigner.key", cosignerKey).bytes).publicKey);
+}
+
 const keyFile = (home: string, name: string) => join(home, "keys", name);
 
 function keysOf({ home, databaseUrl }: Config, sources: readonly Sourced[]): readonly Key[] {
@@ -56,6 +66,12 @@ function keysOf({ home, databaseUrl }: Config, sources: readonly Sourced[]): rea
   return [
     kept("signing key", "signing.key", "signs the log's checkpoints (Ed25519)", "MINUTEBOOK_SIGNING_KEY"),
     kept("master key", "master.key", "wraps the instance key and every subject's key", "MINUTEBOOK_MASTER_KEY"),
+    kept(
+      "cosigner key",
+      "cosigner.key",
+      "cosigns the logs of others (Ed25519); drawn when MINUTEBOOK_COSIGN lists some",
+      "MINUTEBOOK_COSIGNER_KEY",
+    ),
     kept("token key", "token.key", "signs the development issuer's tokens"),
     {
       name: "instance key",
@@ -95,14 +111,23 @@ const whenLost = [
   "Only when it agrees may a person write the record again, from that checkpoint and the tree of its size.",
 ];
 
-type Told = { readonly origin: string | null; readonly vkey: string | null; readonly keys: readonly Key[]; readonly signer: Signer };
+type Told = {
+  readonly origin: string | null;
+  readonly vkey: string | null;
+  readonly cosignerVkey: string | null;
+  readonly keys: readonly Key[];
+  readonly signer: Signer;
+};
 
-function inWords({ origin, vkey, keys, signer }: Told, home: string): string[] {
+function inWords({ origin, vkey, cosignerVkey, keys, signer }: Told, home: string): string[] {
   const line = (what: string, text: string) => `  ${what.padEnd(14)}${text}`;
   return [
     line("log", origin ?? `none was opened in ${home} yet`),
     line("vkey", vkey ?? "not known here: the process that signs knows it, and /log/key serves it"),
     line("", dim("give it to whoever verifies: npx minutebook verify DIR --vkey KEY")),
+    ...(cosignerVkey === null
+      ? []
+      : [line("as cosigner", cosignerVkey), line("", dim("give it to the logs that you cosign, for their policy: docs/cosigning.md"))]),
     "",
     ...keys.flatMap(({ name, about, lies, development }) => [
       line(name, `${lies ?? "not drawn yet"}${development ? "  (development: drawn here, never use it in production)" : ""}`),

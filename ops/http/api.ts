@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import type { FastifyInstance } from "fastify";
 import { commandRoutes } from "../../commands/http.ts";
 import { uploadRoutes } from "../../commands/upload.ts";
+import type { Published } from "../../projections/checkpoints.ts";
 import { shownCheckpoint } from "../../projections/cosignatures.ts";
 import { logRoutes } from "../../read-api/log.ts";
 import { type GivenAway, verifierRoutes } from "../../read-api/pages/verifier.ts";
@@ -28,7 +29,7 @@ export async function openApi(instance: Instance, broke: Broke): Promise<Fastify
   const { markovUrl: url, markovToken: token } = config;
   const reads = readDepsOf(instance, {
     broke: (why) => logger.error({ err: why }, "a read failed"),
-    checkpoint: () => shownCheckpoint(instance.database.query, instance.policy),
+    checkpoint: shownCheckpoints(instance),
     ...(url !== undefined && { reputation: reputationFrom({ url, token }) }),
   });
   const media = await openMedia(config);
@@ -56,6 +57,16 @@ export async function openApi(instance: Instance, broke: Broke): Promise<Fastify
     },
     countAnswers(instance.metrics),
   );
+}
+
+/** Never an older one than was shown before: who has that goes on to ask for its tiles. */
+function shownCheckpoints({ database, policy }: Instance): () => Promise<Published | undefined> {
+  let greatest = 0;
+  return async () => {
+    const shown = await shownCheckpoint(database.query, policy, greatest);
+    greatest = Math.max(greatest, shown?.size ?? 0);
+    return shown;
+  };
 }
 
 /** Where a list of logs is configured. Its name is made of the log's, which never changes. */
