@@ -55,40 +55,67 @@ export type VerifyDeep = {
 };
 
 /** Throws what cannot be read (`Unavailable`) and the signal's reason: neither is a verdict. */
-export async function verifyDeep({
-  query,
-  open,
-  vkey,
-  home,
-  master,
-  projections,
-  served,
-  signal,
-  progress,
-}: VerifyDeep): Promise<DeepVerdict> {
+export async function verifyDeep(asked: VerifyDeep): Promise<DeepVerdict> {
+  const course = await begin(asked);
+  await walk(course, asked);
+  asked.signal?.throwIfAborted();
+  const notes = await conclude(course, asked);
+  const { faults, entries, checkpoints, promises, sealed, tiles, ledger } = course;
+  return {
+    faults: faults.kept,
+    faultCount: faults.count,
+    size: entries.size,
+    counts: entries.checker.counts,
+    word: entries.checker.word,
+    checkpoints: checkpoints.count,
+    promises: promises.count,
+    fields: { opened: sealed.opened, unopened: sealed.unopened, erased: sealed.erased },
+    tables: asked.projections.reduce((sum, { tables }) => sum + tables.length, 0),
+    tiles: tiles?.compared ?? 0,
+    anchors: ledger.anchors,
+    notes,
+  };
+}
+
+type Course = Awaited<ReturnType<typeof begin>>;
+
+async function begin({ query, open, vkey, home, master, projections, served }: VerifyDeep) {
   const key = parseVkey(vkey);
   const origin = key.name;
   // Order: the record before the database's one state, so that what it speaks of is there.
   const record = everSigned(home, origin);
   const faults = new Faults();
+  /** What is made from the log, and so differs where the log does. */
   const consequences = new Faults();
-  const entries = new Entries({ log: origin, vkey }, faults);
-  const checkpoints = new Checkpoints(query, key);
   const rows = await FoldedRows.open(query, projections, faults);
-  const sealed = new SealedFields(query, { origin, master, faults });
-  const ledger = new WebhookLedger(query, faults);
-  const promises = await Promises.open(query, vkey, faults);
   const newest = await newestCheckpoint(query);
-  const tiles = served && newest ? new ServedTiles(served, newest.size, consequences) : undefined;
-  const source = await open();
-  const isEvidence = (told: (typeof record)[number]): told is Evidence => "checkpoint" in told;
-  const signed = Map.groupBy(record.filter(isEvidence), ({ checkpoint }) => checkpoint.size);
+  return {
+    key,
+    record,
+    faults,
+    consequences,
+    rows,
+    newest,
+    entries: new Entries({ log: origin, vkey }, faults),
+    checkpoints: new Checkpoints(query, key),
+    sealed: new SealedFields(query, { origin, master, faults }),
+    ledger: new WebhookLedger(query, faults),
+    promises: await Promises.open(query, vkey, faults),
+    tiles: served && newest && new ServedTiles(served, newest.size, consequences),
+    source: await open(),
+  };
+}
+
+const signedIn = ({ record }: Course): readonly Evidence[] => record.filter((told) => "checkpoint" in told);
+
+async function walk(course: Course, { query, signal, progress }: VerifyDeep): Promise<void> {
+  const { source, entries, rows, checkpoints, tiles, sealed, ledger, promises } = course;
+  const signed = Map.groupBy(signedIn(course), ({ checkpoint }) => checkpoint.size);
   for await (const page of source.pages()) {
     signal?.throwIfAborted();
     const from = entries.size;
     const kept = await keptHashes(query, rows.treeTable, from, from + page.length);
-    const published = await checkpoints.between(from, from + page.length);
-    const evidence = Map.groupBy(published, ({ checkpoint }) => checkpoint.size);
+    const published = Map.groupBy(await checkpoints.between(from, from + page.length), ({ checkpoint }) => checkpoint.size);
     const placed: PlacedEntry[] = [];
     for (const stored of page) {
       const leaf = entries.size;
@@ -96,7 +123,7 @@ export async function verifyDeep({
       const there = hash && placedOf(stored, leaf, hash);
       if (hash && "text" in stored) await tiles?.take(hash, stored.text);
       if (there) placed.push(there);
-      for (const each of [...(evidence.get(entries.size) ?? []), ...(signed.get(entries.size) ?? [])]) entries.compare(each);
+      for (const each of [...(published.get(entries.size) ?? []), ...(signed.get(entries.size) ?? [])]) entries.compare(each);
     }
     await rows.take(placed);
     await sealed.take(placed);
@@ -104,37 +131,26 @@ export async function verifyDeep({
     promises.take(placed);
     progress?.(entries.size, source.size);
   }
-  signal?.throwIfAborted();
+}
+
+/** The log was read to its end. Answers what was not checked. */
+async function conclude(course: Course, { served }: VerifyDeep): Promise<string[]> {
+  const { key, record, faults, consequences, rows, newest, entries, checkpoints, sealed, ledger, promises } = course;
   entries.end();
-  const { size } = entries;
-  const beyond = [...(await checkpoints.between(size, newest?.size ?? 0)), ...[...signed.values()].flat()];
-  noteMissingEnd(faults, size, beyond, rows.treeTable?.size ?? 0);
+  const beyond = [...(await checkpoints.between(entries.size, newest?.size ?? 0)), ...signedIn(course)];
+  noteMissingEnd(faults, entries.size, beyond, rows.treeTable?.size ?? 0);
   for (const { name, reason } of [...checkpoints.problems, ...record.filter((told) => "reason" in told)])
     faults.note({ part: "checkpoint", kind: "tampered", reason: `${name}: ${reason}` });
   await sealed.end();
   if (served && newest) await judgeServedCheckpoint(served, { note: newest.note, key, faults: consequences });
   const notes = [...rows.notes, ...notesOn(sealed, served !== undefined)];
-  // Where the log is not intact, all that is made from it differs, and says nothing.
-  if (faults.isLogIntact) {
-    await rows.compare();
-    for (const fault of consequences.kept) faults.note(fault);
-    promises.end();
-    await ledger.end(rows.freshTree);
-  } else notes.push("rows, served files, promises and the ledger of webhooks are not compared with a log that is not intact");
-  return {
-    faults: faults.kept,
-    faultCount: faults.count,
-    size,
-    counts: entries.checker.counts,
-    word: entries.checker.word,
-    checkpoints: checkpoints.count,
-    promises: promises.count,
-    fields: { opened: sealed.opened, unopened: sealed.unopened, erased: sealed.erased },
-    tables: projections.reduce((sum, { tables }) => sum + tables.length, 0),
-    tiles: tiles?.compared ?? 0,
-    anchors: ledger.anchors,
-    notes,
-  };
+  if (!faults.isLogIntact)
+    return [...notes, "rows, served files, promises and the ledger of webhooks are not compared with a log that is not intact"];
+  await rows.compare();
+  for (const fault of consequences.kept) faults.note(fault);
+  promises.end();
+  await ledger.end(rows.freshTree);
+  return notes;
 }
 
 function placedOf(stored: Stored | Gap, leafIndex: number, hash: Uint8Array): PlacedEntry | undefined {
