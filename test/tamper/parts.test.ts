@@ -9,8 +9,8 @@ import { b64, equalBytes, nodeHash, sha256, utf8 } from "../../domain/log/hash.t
 import { formatVkey } from "../../domain/log/note.ts";
 import { verifyBundle, type BundleResult } from "../../domain/log/verify.ts";
 import { signEd25519, verifyEd25519 } from "../../ops/crypto.ts";
-import { generateBundle } from "./generate-bundle.ts";
-import { vectors } from "./vectors.ts";
+import { generateBundle } from "../log/generate-bundle.ts";
+import { vectors } from "../log/vectors.ts";
 
 const entries = 33;
 const signer = signEd25519(sha256("signer 21"));
