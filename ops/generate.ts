@@ -85,7 +85,7 @@ async function openApi(): Promise<object> {
 
 const browserFolder = "read-api/explorer/browser";
 /** The pages that have a script, by the name of its file. */
-const pages = ["checkpoints", "deliveries", "event", "events"];
+const pages = ["checkpoints", "deliveries", "event", "events", "proposal"];
 
 /** A page's script as one file, in the text of a module: whoever serves it opens no file. */
 async function bundled(name: string): Promise<string> {

@@ -9,8 +9,10 @@ import { scriptPath } from "./frame.ts";
 import { checkpointsScript } from "./generated/checkpoints.ts";
 import { eventScript } from "./generated/event.ts";
 import { eventsScript } from "./generated/events.ts";
+import { proposalScript } from "./generated/proposal.ts";
+import { proposalPage } from "./proposal.ts";
 
-const scripts = { checkpoints: checkpointsScript, event: eventScript, events: eventsScript };
+const scripts = { checkpoints: checkpointsScript, event: eventScript, events: eventsScript, proposal: proposalScript };
 
 const hidden = { schema: { hide: true } };
 // What is newest is another page a moment later.
@@ -22,6 +24,10 @@ export function explorerRoutes(app: FastifyInstance, deps: ReadDeps): void {
     const found = await eventPage(deps, params.id);
     return found === undefined ? html(reply.code(404), notHere) : html(reply, found);
   });
+  app.get<{ Params: { id: string } }>("/proposals/:id", hidden, async ({ params }, reply) => {
+    const found = await proposalPage(deps, params.id);
+    return found === undefined ? html(reply.code(404), notHere) : html(reply, found);
+  });
   app.get<{ Querystring: Asked }>("/checkpoints", hidden, async ({ query }, reply) => html(reply, await checkpointsPage(deps, query)));
   for (const [name, text] of Object.entries(scripts))
     app.get(scriptPath(name), hidden, async (_, reply) =>
@@ -30,6 +36,6 @@ export function explorerRoutes(app: FastifyInstance, deps: ReadDeps): void {
 }
 
 const notHere = page(
-  "No such event",
-  `<h1>No such event</h1><p>There is no event of this id, or the rows have not come to it yet.</p><p><a href="/events">All events</a></p>`,
+  "Not here",
+  `<h1>Not here</h1><p>There is nothing of this id, or the rows have not come to it yet.</p><p><a href="/events">All events</a></p>`,
 );

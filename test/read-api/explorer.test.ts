@@ -29,6 +29,7 @@ describe.skipIf(!withBrowser)("the explorer", () => {
   const tokens: Record<string, string> = {};
   const ids: Record<string, string> = {};
   let drafted: string;
+  let decided: string;
   const said: string[] = [];
   const elsewhere: string[] = [];
 
@@ -51,6 +52,23 @@ describe.skipIf(!withBrowser)("the explorer", () => {
     return row!.event_id;
   };
 
+  /** Ana and ben are for it, cem was and is not any more. */
+  async function decideOne(): Promise<string> {
+    const { proposalId } = await must("draft-proposal", { title: "A well for the square", body: "Ten metres deep.", tags: ["wells"] });
+    await must("grant-role", { memberId: ids["ana"], role: "officer" });
+    await must("open-voting", { proposalId, closesAt: new Date(Date.now() + 3_600_000).toISOString() });
+    for (const [name, choice] of [
+      ["ana", "for"],
+      ["ben", "for"],
+      ["cem", "for"],
+    ] as const)
+      expect((await instance.post("cast-ballot", { proposalId, choice }, { token: tokens[name]! })).status).toBe(201);
+    expect((await instance.post("revise-ballot", { proposalId, choice: "against" }, { token: tokens["cem"]! })).status).toBe(201);
+    await must("close-voting", { proposalId });
+    await until(async () => (await instance.ask(`{ proposal(id: "${proposalId}") { state } }`)).proposal.state === "adopted");
+    return proposalId;
+  }
+
   beforeAll(async () => {
     instance = await openTestInstance();
     const founded = await found(instance, "The Well", "ana");
@@ -65,6 +83,7 @@ describe.skipIf(!withBrowser)("the explorer", () => {
     }
     await must("grant-role", { memberId: ids["ben"], role: "auditor" });
     await covered();
+    decided = await decideOne();
     for (let n = 1; n <= 60; n++) await must("draft-proposal", { title: n === 60 ? hostile : `Roof ${n}` });
     await covered();
     drafted = await idOf("ProposalDrafted");
@@ -144,7 +163,7 @@ describe.skipIf(!withBrowser)("the explorer", () => {
     expect((await leaves(page)).length).toBe(50);
     await page.getByRole("link", { name: "Older" }).click();
     await page.waitForURL(/before=/);
-    expect((await leaves(page)).length).toBe(10);
+    expect((await leaves(page)).length).toBe(11);
     for (const nothing of ["stream=%00", "by=%27--", "type=%3Cimg%3E", "stream=none&stream=two&type=Nothing"]) {
       await page.goto(`${instance.url}/events?${nothing}`);
       await page.getByText("There are none.").waitFor();
@@ -296,10 +315,76 @@ describe.skipIf(!withBrowser)("the explorer", () => {
     await unsigned.context.close();
   });
 
+  it.each(themes)("counts a vote again at %i px, %s", async (width, colorScheme) => {
+    const { context, page } = await open(`/proposals/${decided}`, { width, colorScheme });
+    await page.getByRole("button", { name: "Recount here" }).click();
+    await verdict(page, "Counted in this browser: it holds");
+    for (const text of ["for: 2 ballots of weight 2", "against: 1 ballot of weight 1", "These 3 ballots, and no others, were counted"])
+      await page.locator("#checks").getByText(text).waitFor();
+    expect(await page.locator("#checks .bad").count()).toBe(0);
+    await shoot(page, `explorer-proposal-${width}-${colorScheme}`);
+    await fits(page);
+    await context.close();
+  });
+
+  it.each([
+    ["a choice", (text: string) => text.replace('"choice":"against"', '"choice":"for"'), "and no others, were counted"],
+    ["a ballot less", (text: string) => text.replace('"state":"cast"', '"state":"retracted"'), "and no others, were counted"],
+  ] as const)("does not hold with %s that was not counted", async (_, change, why) => {
+    const { context, page } = await open(`/proposals/${decided}`, {}, (page) =>
+      page.route("**/graphql", async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, body: change(await response.text()) });
+      }),
+    );
+    await page.getByRole("button", { name: "Recount here" }).click();
+    await verdict(page, "The count does not hold");
+    await page.getByRole("status").getByText(why).waitFor();
+    await context.close();
+  });
+
+  it("shows the figures that were proven, whatever the page said before", async () => {
+    const { context, page } = await open(`/events/${await idOf("TallyComputed")}`, {}, (page) =>
+      page.route("**/proposals/*", async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({
+          response,
+          body: (await response.text()).replace("<td>against</td><td>1</td>", "<td>against</td><td>7</td>"),
+        });
+      }),
+    );
+    await page.getByRole("link", { name: "how it was decided" }).click();
+    await page.getByRole("cell", { name: "7" }).waitFor();
+    await page.getByRole("button", { name: "Recount here" }).click();
+    await verdict(page, "Counted in this browser: it holds");
+    expect(await page.locator("#counts tr").allTextContents()).toEqual(["for202", "against101", "abstain000"]);
+    await context.close();
+  });
+
+  it("does not count with a receipt that is false, nor what was not counted", async () => {
+    const tally = await idOf("TallyComputed");
+    const { context, page } = await open(`/proposals/${decided}`, {}, (page) =>
+      page.route(`**/log/proofs/${tally}`, async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, body: inPath(await response.text()) });
+      }),
+    );
+    await page.getByRole("button", { name: "Recount here" }).click();
+    await verdict(page, "It could not be counted");
+    await context.close();
+    const { proposalId } = await must("draft-proposal", { title: hostile, body: hostile });
+    await covered();
+    const draft = await open(`/proposals/${proposalId}`);
+    await verdict(draft.page, "There is nothing to count yet");
+    expect([await draft.page.locator("h1").textContent(), await draft.page.locator("main img").count()]).toEqual([hostile, 0]);
+    expect(await draft.page.getByRole("button", { name: "Recount here" }).count()).toBe(0);
+    await draft.context.close();
+  });
+
   it("says what is not there, and what has no proof yet", async () => {
     const { context, page } = await open("/");
     const missing = await page.request.get(`${instance.url}/events/00000000-0000-4000-8000-000000000000`);
-    expect([missing.status(), await missing.text()]).toEqual([404, expect.stringContaining("There is no event of this id")]);
+    expect([missing.status(), await missing.text()]).toEqual([404, expect.stringContaining("There is nothing of this id")]);
     expect((await page.request.get(`${instance.url}/events/%00`)).status()).toBe(404);
     await context.close();
     const waiting = await open(`/events/${drafted}`, {}, (page) =>
@@ -317,7 +402,7 @@ describe.skipIf(!withBrowser)("the explorer", () => {
     await page.getByRole("link", { name: "Checkpoints", exact: true }).click();
     await verdict(page, "Verified in this browser");
     expect(await page.evaluate("document.querySelectorAll('script:not([src]),[onclick],[onerror],[onload]').length")).toBe(0);
-    for (const name of ["events", "event", "checkpoints"]) {
+    for (const name of ["events", "event", "checkpoints", "proposal"]) {
       const script = await fetch(`${instance.url}/explorer/${name}.js`);
       expect(script.headers.get("content-type")).toBe("text/javascript; charset=utf-8");
       expect((await script.text()).length).toBeLessThan(45_000);

@@ -8,7 +8,7 @@ import { byId, element, facts, show } from "./elements.ts";
 import { fieldsShown, type Opened, plain } from "./fields.ts";
 import { ask, get, listenForToken, nameMembers, sentenceOf, textAt, vkey } from "./log.ts";
 import { pathListed, treeShown } from "./tree.ts";
-import { keyNote, setBanner, signatureChecker, verify } from "./verifying.ts";
+import { type Check, keyNote, setBanner, signatureChecker, stepsShown, verify } from "./verifying.ts";
 
 const banner = byId("event");
 const id = banner.dataset["id"]!;
@@ -65,8 +65,6 @@ async function openedFor(): Promise<Opened> {
   return found?.event?.data ?? {};
 }
 
-type Check = { readonly isGood: boolean; readonly says: string };
-
 /** The entry before it in its stream, and its command's count: neither stands in a receipt. */
 async function chained({ entry }: Receipt): Promise<readonly Check[]> {
   const nth = Array.from({ length: entry.rev + 1 }, (_, n) => n).find((n) => eventId(entry.cmd, entry.stream, n) === entry.id);
@@ -118,7 +116,7 @@ function showReceipt(receipt: Receipt, text: string, key: string, opened: Opened
   byId("facts-title").textContent = "Who, what, when";
   byId("facts").replaceWith(provenFacts(receipt));
   show(byId("fields"), fieldsShown(shown, withheld, opened));
-  show(byId("why"), authorised(receipt, opened), steps(checks), element("p", { class: "soft" }, cosigned(text)));
+  show(byId("why"), authorised(receipt, opened), stepsShown(checks), element("p", { class: "soft" }, cosigned(text)));
   byId("proof").replaceChildren(treeShown(index, size, fromB64u(receipt.hash)!, path), pathListed(index, size, path));
   void nameMembers().catch(() => undefined);
 }
@@ -127,8 +125,9 @@ const count = (number: number) => number.toLocaleString("en-GB");
 const link = (path: string, text: string) => element("a", { href: path }, text);
 const searched = (name: string, text: string) => link(`/events?${new URLSearchParams({ [name]: text })}`, text);
 
-function provenFacts({ entry, index }: Receipt): HTMLElement {
+function provenFacts({ entry, index, shown }: Receipt): HTMLElement {
   const { at, by, stream, rev, cause, sv } = entry;
+  const { proposalId } = shown;
   const actor = searched("by", by);
   actor.dataset["member"] = by;
   const list = facts([
@@ -138,6 +137,7 @@ function provenFacts({ entry, index }: Receipt): HTMLElement {
     ["revision", count(rev)],
     ["leaf", link(`/events?before=${index + 6}#leaf-${index}`, count(index))],
     ["version of its schema", link(`/schemas/${entry.type}/${sv}`, String(sv))],
+    ["proposal", typeof proposalId === "string" ? link(`/proposals/${encodeURIComponent(proposalId)}`, "how it was decided") : null],
     ["caused by", cause === undefined ? null : link(`/events/${cause}`, "the event that it follows from")],
   ]);
   list.id = "facts";
@@ -197,20 +197,6 @@ function will(isHere: boolean, told: Json | undefined): readonly (Node | string)
     ". A token is never stored, so this too is the server's word.",
   ];
 }
-
-const steps = (checks: readonly Check[]) =>
-  element(
-    "ol",
-    { class: "steps" },
-    ...checks.map(({ isGood, says }) =>
-      element(
-        "li",
-        {},
-        element("span", { class: isGood ? "good" : "bad", role: "img", "aria-label": isGood ? "good:" : "wrong:" }, isGood ? "✓" : "✗"),
-        element("span", {}, says),
-      ),
-    ),
-  );
 
 listenForToken(() => void look());
 void look();

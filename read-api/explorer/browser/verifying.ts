@@ -43,3 +43,19 @@ export const keyNote = (vkey: string) =>
     ),
     element("code", { class: "key" }, vkey),
   );
+
+export type Check = { readonly isGood: boolean; readonly says: string };
+
+export const stepsShown = (checks: readonly Check[]) =>
+  element(
+    "ol",
+    { class: "steps" },
+    ...checks.map(({ isGood, says }) =>
+      element(
+        "li",
+        {},
+        element("span", { class: isGood ? "good" : "bad", role: "img", "aria-label": isGood ? "good:" : "wrong:" }, isGood ? "✓" : "✗"),
+        element("span", {}, says),
+      ),
+    ),
+  );
