@@ -53,7 +53,7 @@ function cosignerVkeyOf({ home, cosignerKey, logOrigin }: Config): string | unde
 
 const keyFile = (home: string, name: string) => join(home, "keys", name);
 
-function keysOf({ home, databaseUrl }: Config, sources: readonly Sourced[]): readonly Key[] {
+function keysOf({ home, databaseUrl, cosign }: Config, sources: readonly Sourced[]): readonly Key[] {
   const kept = (name: string, file: string, about: string, setting?: Sourced["name"]): Key => {
     const source = sources.find((one) => one.name === setting);
     if (source && source.value !== undefined) {
@@ -66,12 +66,9 @@ function keysOf({ home, databaseUrl }: Config, sources: readonly Sourced[]): rea
   return [
     kept("signing key", "signing.key", "signs the log's checkpoints (Ed25519)", "MINUTEBOOK_SIGNING_KEY"),
     kept("master key", "master.key", "wraps the instance key and every subject's key", "MINUTEBOOK_MASTER_KEY"),
-    kept(
-      "cosigner key",
-      "cosigner.key",
-      "cosigns the logs of others (Ed25519); drawn when MINUTEBOOK_COSIGN lists some",
-      "MINUTEBOOK_COSIGNER_KEY",
-    ),
+    ...(cosign !== undefined || existsSync(keyFile(home, "cosigner.key"))
+      ? [kept("cosigner key", "cosigner.key", "cosigns the logs of others (Ed25519)", "MINUTEBOOK_COSIGNER_KEY")]
+      : []),
     kept("token key", "token.key", "signs the development issuer's tokens"),
     {
       name: "instance key",

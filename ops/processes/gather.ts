@@ -23,6 +23,8 @@ const againSeconds = 300;
 const restMs = { first: 500, most: 60_000 };
 /** A refusal says that histories differ: asking often does not mend it. */
 const refusedRestMs = 60_000;
+/** Others may have it cosign between two of our questions. */
+const movesMax = 3;
 const clockAheadSeconds = 300;
 /** Cosignatures of other kinds that come in the same answer are long. */
 const answerBytesMax = 16 * 1024;
@@ -67,6 +69,7 @@ async function askForEver(
   let last = await lastCosignature(vault.query, vkey);
   let from = last?.size ?? 0;
   let [restsUntil, rest] = [0, restMs.first];
+  let moves = 0;
   let said = "";
   while (!signal.aborted) {
     const newest = nowMs() >= restsUntil ? await newestCheckpoint(vault.query) : undefined;
@@ -76,7 +79,10 @@ async function askForEver(
       continue;
     }
     await held();
-    const outcome = await ask(run, { ...cosigner, url }, sender, newest, from);
+    const answer = await ask(run, { ...cosigner, url }, sender, newest, from);
+    moves = answer.kind === "elsewhere" ? moves + 1 : 0;
+    // One that names another size each time would be asked without end.
+    const outcome: Outcome = moves > movesMax ? { kind: "away", reason: "names another size each time" } : answer;
     const now = outcome.kind === "refused" || outcome.kind === "away" ? `${outcome.kind}: ${outcome.reason}` : outcome.kind;
     if (outcome.kind !== "elsewhere" && now !== said) {
       logger[outcome.kind === "refused" ? "error" : outcome.kind === "away" ? "warn" : "info"](
@@ -90,6 +96,8 @@ async function askForEver(
       from = newest.size;
       rest = restMs.first;
     } else {
+      // From nothing: its answer names the size that it knows.
+      from = 0;
       restsUntil = nowMs() + (outcome.kind === "refused" ? refusedRestMs : rest);
       rest = Math.min(2 * rest, restMs.most);
     }

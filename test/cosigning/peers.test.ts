@@ -4,7 +4,11 @@ import { afterEach, expect, it } from "vitest";
 import { openCheckpoint } from "../../domain/log/checkpoint.ts";
 import { parseVkey } from "../../domain/log/note.ts";
 import { standingInWords, standingOf } from "../../domain/log/signed/policy.ts";
+import { openFork } from "../../domain/log/signed/fork.ts";
+import { cosignedNow } from "../../ops/cosigning/newest.ts";
 import { verifyEd25519 as verify } from "../../ops/crypto.ts";
+import { followLog } from "../../ops/verification/remote/follow.ts";
+import { openRemote } from "../../ops/verification/remote/source.ts";
 import { found } from "../../ops/founding.ts";
 import type { TestInstance } from "../support/instance.ts";
 import { cosignerVkeyOf, Federation, textOf, until, vkeyOf, type Peer } from "./peers.ts";
@@ -90,6 +94,14 @@ it("one that lies - another history under its name and key - is refused by the o
   expect([back.status, back.headers.get("content-type"), await back.text()]).toEqual([409, "text/x.tlog.size", `${size}\n`]);
   await told(other, /a log asks for a cosignature of another history/);
   expect(await wordsOf(honest, peers[0]!)).toBe("cosigned by 2 of 2");
+  // Whoever is shown the fork for the first time learns of it from what the cosigners show, and of the honest log that it is one.
+  const policy = federation.policy(peers[0]!);
+  const look = ({ url }: TestInstance) => followLog({ remote: openRemote(url), seen: {}, vkey: vkeyOf(peers[0]!), policy });
+  const followed = await look(liar);
+  expect([followed.exit, followed.problem!.reason]).toEqual([3, expect.stringMatching(/^FORK: .* \(p[12]\)/) as string]);
+  const proven = await openFork(followed.fork!.text, verify);
+  expect([proven.first.size, proven.second.size, proven.key]).toEqual([size, size, vkeyOf(peers[0]!)]);
+  expect(await look(honest)).toMatchObject({ exit: 0, size, notes: [] });
 });
 
 it("while cosigners are away checkpoints are published below the quorum, and are cosigned when they are back", async () => {
@@ -115,4 +127,15 @@ it("while cosigners are away checkpoints are published below the quorum, and are
     (words) => words === "cosigned by 1 of 1",
   );
   expect(sizeOf(await shown(instance))).toBe(size);
+  expect(await cosignedNow(instance.database.query, instance.policy)).toEqual({
+    words: `the newest of ${size} entries: cosigned by 1 of 1`,
+  });
+  // A line of a cosigner that it never wrote is no missing one.
+  await instance.vault.query(
+    "insert into log.cosignature (size, cosigner, time, line) select size, cosigner, time + 1, overlay(line placing 'AAAA' from length(line) - 20) from log.cosignature where size = $1",
+    [size],
+  );
+  expect(await cosignedNow(instance.database.query, instance.policy)).toEqual({
+    reason: expect.stringMatching(/the cosignature of .* does not verify/) as string,
+  });
 });

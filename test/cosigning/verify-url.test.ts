@@ -121,7 +121,7 @@ it("a fork is two signed checkpoints in a file that anybody can check", async ()
     const { exit, problem, fork } = await follow();
     expect([exit, problem!.reason]).toEqual([
       3,
-      `FORK: the log signed two histories, one of 300 entries that was seen here before and one of ${size}`,
+      `FORK: the log signed two histories, one of 300 entries (seen here before) and one of ${size}`,
     ]);
     const { first, second } = await openFork(fork!.text, verify);
     expect([first.size, second.size, first.origin]).toEqual([300, size, originOf(honest)]);
@@ -160,7 +160,7 @@ it("an older checkpoint is told from a log that was put back", async () => {
   served.instead.clear();
   served.size = 310;
   expect((await follow()).problem!.reason).toBe(
-    "it shows 310 entries and has signed 400: it was put back to an older state, or holds entries back",
+    "it shows 310 entries and has signed 400 (seen here before): it was put back to an older state, or holds entries back",
   );
 });
 
@@ -173,6 +173,8 @@ it("another log at the same address is not taken for the one before; a policy th
   const vkey = formatCosignerKey("w.example/c", signEd25519(new Uint8Array(32).fill(1)).publicKey);
   const policy = parsePolicy(`witness w ${vkey}\nquorum w\n`);
   expect((await follow({ policy })).problem!.reason).toBe("log-signed only: cosigned by 0 of 1, below the quorum");
+  const away = parsePolicy(`witness w ${vkey} ${served.url}/nobody\nquorum none\n`);
+  expect(await follow({ policy: away })).toMatchObject({ exit: 0, notes: ["w shows no checkpoint of this log"] });
 });
 
 const main = fileURLToPath(new URL("../../ops/main.ts", import.meta.url));

@@ -9,6 +9,7 @@ import type { Problem } from "../../../domain/log/verify.ts";
 import { type Checkpoint, openCheckpoint } from "../../../domain/log/verify/note.ts";
 import { verifyEd25519 } from "../../crypto.ts";
 import { BadConfiguration } from "../../terminal.ts";
+import { type Shown, shownByCosigners } from "./cosigners.ts";
 import type { Seen } from "./seen.ts";
 import type { Remote } from "./source.ts";
 import { walk } from "./walk.ts";
@@ -41,6 +42,8 @@ export type Followed = {
   /** It is older than the one seen before, and is the beginning of that. */
   readonly isOlder?: boolean;
   readonly problem?: Problem;
+  /** What could not be asked. */
+  readonly notes?: readonly string[];
   /** In writing, with the sizes of its two trees. */
   readonly fork?: { readonly text: string; readonly sizes: readonly [number, number] };
 };
@@ -78,37 +81,55 @@ async function keyOf(
   return remembered === undefined ? { vkey: await remote.key(), keyFrom: "the log itself" } : { vkey: remembered, keyFrom: "remembered" };
 }
 
-type Compared = Pick<Followed, "exit" | "before" | "read" | "isOlder" | "problem" | "fork">;
+type Compared = Pick<Followed, "exit" | "before" | "read" | "isOlder" | "problem" | "fork" | "notes">;
 
-async function compared(asked: Following, checkpoint: Checkpoint, vkey: string, note: string, seen: Seen | undefined): Promise<Compared> {
-  const { remote, complete, progress = () => {} } = asked;
-  const known = seen && (await knownTree(seen, vkey));
-  const before = known?.size;
-  const fork = (begins?: Fork["begins"]): Compared => {
-    const pair: readonly [string, string] = checkpoint.size < known!.size ? [note, seen!.checkpoint] : [seen!.checkpoint, note];
-    const sizes = [Math.min(known!.size, checkpoint.size), Math.max(known!.size, checkpoint.size)] as const;
-    const reason = `FORK: the log signed two histories, one of ${known!.size} entries that was seen here before and one of ${checkpoint.size}`;
-    const text = writeFork({ vkey, checkpoints: pair, begins });
-    return { exit: 3, before: known!.size, read: 0, problem: { file: "checkpoint", reason }, fork: { text, sizes } };
-  };
-  if (known && known.size === checkpoint.size && !equalBytes(known.root, checkpoint.root)) return fork();
-  const isOlder = known !== undefined && checkpoint.size < known.size;
-  if (isOlder && !(await isConsistent(remote, checkpoint, known))) {
-    const reason = `it shows ${checkpoint.size} entries and has signed ${known.size}: it was put back to an older state, or holds entries back`;
-    return { exit: 3, before: known.size, read: 0, problem: { file: "checkpoint", reason } };
+async function compared(asked: Following, checkpoint: Checkpoint, vkey: string, note: string, known: Seen | undefined): Promise<Compared> {
+  const { remote, complete, policy, progress = () => {} } = asked;
+  const before: Shown | undefined = known && { by: "seen here before", checkpoint: await knownTree(known, vkey), note: known.checkpoint };
+  const watched = policy ? await shownByCosigners(policy, checkpoint.origin, vkey) : { shown: [], notes: [] };
+  const shown = [...(before ? [before] : []), ...watched.shown];
+  const about = { ...(before && { before: before.checkpoint.size }), notes: watched.notes };
+  const bad = (problem: Problem): Compared => ({ exit: 3, read: 0, ...about, problem });
+  const unlike = shown.find((each) => each.checkpoint.size === checkpoint.size && !equalBytes(each.checkpoint.root, checkpoint.root));
+  if (unlike) return { ...about, read: 0, ...forkOf(unlike, { checkpoint, note }, vkey) };
+  const greater = shown.filter((each) => each.checkpoint.size > checkpoint.size);
+  for (const each of greater) {
+    // A cosigner may be a moment ahead of what the log shows.
+    const isRecent = each.time !== undefined && each.time + aheadSeconds > Date.now() / 1000;
+    if (!isRecent && !(await isConsistent(remote, checkpoint, each.checkpoint)))
+      return bad({ file: "checkpoint", reason: heldBack(checkpoint, each) });
   }
-  const since = isOlder ? undefined : known;
-  const walked = await walk({ remote, checkpoint, vkey, known: since, isWhole: complete === true, progress });
-  const result = { read: walked.read, ...(before !== undefined && { before }), ...(isOlder && { isOlder }) };
-  if (walked.problem) return { exit: 3, problem: walked.problem, ...result };
-  if (walked.otherwise) return { ...fork(walked.otherwise), read: walked.read };
-  if (since && !(await isConsistent(remote, since, checkpoint)))
-    return {
-      exit: 3,
-      problem: { file: "consistency", reason: `no proof from ${since.size} to ${checkpoint.size} that verifies` },
-      ...result,
-    };
+  const isOlder = before !== undefined && greater.includes(before);
+  const lesser = shown.filter((each) => !greater.includes(each));
+  const readBefore = complete || !before || isOlder ? 0 : before.checkpoint.size;
+  const walked = await walk({ remote, checkpoint, vkey, readBefore, shown: lesser, progress });
+  const result = { ...about, read: walked.read, ...(isOlder && { isOlder }) };
+  if (walked.problem) return { exit: 3, ...result, problem: walked.problem };
+  if (walked.otherwise) return { ...result, ...forkOf(walked.otherwise.shown, { checkpoint, note }, vkey, walked.otherwise) };
+  if (before && !isOlder && !(await isConsistent(remote, before.checkpoint, checkpoint))) {
+    const reason = `no proof from ${before.checkpoint.size} to ${checkpoint.size} that verifies`;
+    return { exit: 3, ...result, problem: { file: "consistency", reason } };
+  }
   return { exit: 0, ...result };
+}
+
+/** So long a checkpoint may be with a cosigner, and not yet shown by its log. */
+const aheadSeconds = 60;
+
+const heldBack = ({ size }: Checkpoint, { by, checkpoint }: Shown) =>
+  `it shows ${size} entries and has signed ${checkpoint.size} (${by}): it was put back to an older state, or holds entries back`;
+
+/** `now` is of no fewer entries. */
+function forkOf(
+  shown: Shown,
+  now: Pick<Shown, "checkpoint" | "note">,
+  vkey: string,
+  begins?: Fork["begins"],
+): Pick<Compared, "exit" | "problem" | "fork"> {
+  const sizes = [shown.checkpoint.size, now.checkpoint.size] as const;
+  const reason = `FORK: the log signed two histories, one of ${sizes[0]} entries (${shown.by}) and one of ${sizes[1]}`;
+  const text = writeFork({ vkey, checkpoints: [shown.note, now.note], begins });
+  return { exit: 3, problem: { file: "checkpoint", reason }, fork: { text, sizes } };
 }
 
 /** What was written down here verified then; it is asked again, for the file may have been changed, and the key by --vkey. */

@@ -61,7 +61,7 @@ function parsed(text: string): unknown {
 }
 
 /** Undefined for what is not there. */
-async function get(url: string, bytesMax: number): Promise<Uint8Array | undefined> {
+export async function get(url: string, bytesMax: number): Promise<Uint8Array | undefined> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(answerMs) });
     if (response.ok) return await bytesOf(response, bytesMax);

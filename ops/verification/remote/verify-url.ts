@@ -67,6 +67,7 @@ function inWords(followed: Followed, prefix: string, file: string, evidence: str
       ? [line("seen before", "never: from now on it is held against this")]
       : [line("seen before", seenBefore(before, size!, isOlder))]),
     ...(vkey === undefined ? [] : [line("key", `${vkey} ${dim(`(${keyInWords[keyFrom!]})`)}`)]),
+    ...(followed.notes ?? []).map((note) => line("note", note)),
     line("kept in", file),
     ...(evidence === undefined ? [] : [line("evidence", `${evidence}: show it around, minutebook verify checks it`)]),
     problem

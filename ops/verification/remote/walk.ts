@@ -5,6 +5,7 @@ import { appendLeaf, consistencyProof, emptyFrontier, type Frontier, frontierRoo
 import { EntryChecker, type Checkpoint, type Problem } from "../../../domain/log/verify.ts";
 import { isObject, type Told } from "../../../domain/log/verify/payload.ts";
 import type { Json } from "../../../domain/log/canonical-json.ts";
+import type { Shown } from "./cosigners.ts";
 import type { Remote } from "./source.ts";
 
 const hashBytes = 32;
@@ -15,10 +16,10 @@ export type Walk = {
   readonly remote: Remote;
   readonly checkpoint: Checkpoint;
   readonly vkey: string;
-  /** A tree that was seen before, and whose entries were read then: their hashes are compared with it. */
-  readonly known?: Checkpoint | undefined;
-  /** All entries are read, those of the known tree too. */
-  readonly isWhole?: boolean | undefined;
+  /** So many entries were read before: now their hashes are. */
+  readonly readBefore: number;
+  /** Trees that this one should begin with, none of them greater. */
+  readonly shown: readonly Shown[];
   readonly progress: (done: number, of: number) => void;
 };
 
@@ -26,16 +27,17 @@ export type Walked = {
   readonly problem?: Problem | undefined;
   /** How many entries were read, and not their hashes alone. */
   readonly read: number;
-  /** Set where the first entries, as many as the known tree has, make another tree: its root, and the proof from there to the checkpoint. */
-  readonly otherwise?: { readonly root: Uint8Array; readonly proof: readonly Uint8Array[] } | undefined;
+  /** The first of those trees that it does not begin with: what its first entries make instead, and the proof from there to the checkpoint. */
+  readonly otherwise?: { readonly shown: Shown; readonly root: Uint8Array; readonly proof: readonly Uint8Array[] } | undefined;
 };
 
-export async function walk({ remote, checkpoint, vkey, known, isWhole = false, progress }: Walk): Promise<Walked> {
+export async function walk({ remote, checkpoint, vkey, readBefore, shown, progress }: Walk): Promise<Walked> {
   const { size, origin } = checkpoint;
-  const from = isWhole ? 0 : Math.floor((known?.size ?? 0) / tileWidth) * tileWidth;
+  const from = Math.floor(readBefore / tileWidth) * tileWidth;
+  const sizes = new Set(shown.map((each) => each.checkpoint.size));
+  const roots = new Map<number, Uint8Array>([[0, sha256("")]]);
   const tiles: Uint8Array[] = [];
   let tree: Frontier = emptyFrontier;
-  let rootThen: Uint8Array | undefined;
   let checker: EntryChecker | undefined;
   let problem: Problem | undefined;
   const level0 = [...tilesOf(size)].filter(({ level }) => level === 0);
@@ -46,7 +48,7 @@ export async function walk({ remote, checkpoint, vkey, known, isWhole = false, p
     tiles.push(concat(...hashes));
     for (const hash of hashes) {
       tree = appendLeaf(tree, hash);
-      if (tree.size === known?.size) rootThen = frontierRoot(tree);
+      if (sizes.has(tree.size)) roots.set(tree.size, frontierRoot(tree));
     }
     if (entries !== "not read") problem ??= await takeEntries(remote, checker!, entries, hashes, tile, first);
     progress(tree.size, size);
@@ -57,8 +59,10 @@ export async function walk({ remote, checkpoint, vkey, known, isWhole = false, p
     return { problem: { file: "checkpoint", reason: "the tiles do not make the root that it signs" }, read };
   problem = await upperTiles(remote, tiles, size);
   if (problem) return { problem, read };
-  if (!known || !rootThen || equalBytes(rootThen, known.root)) return { read };
-  return { read, otherwise: { root: rootThen, proof: await consistencyProof(known.size, size, nodesIn(tiles)) } };
+  const other = shown.find((each) => !equalBytes(roots.get(each.checkpoint.size)!, each.checkpoint.root));
+  if (!other) return { read };
+  const { size: first } = other.checkpoint;
+  return { read, otherwise: { shown: other, root: roots.get(first)!, proof: await consistencyProof(first, size, nodesIn(tiles)) } };
 }
 
 type Files = {
