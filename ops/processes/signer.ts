@@ -107,7 +107,14 @@ async function withLock(
       await wait(standbyMs);
       if (signal.aborted) return;
     }
-    await work(() => client.query("select 1").then(() => undefined, lost));
+    // One question after the other: a connection takes no two at once.
+    let last: Promise<unknown> = Promise.resolve();
+    const held: Held = () => {
+      const mine = last.then(() => client.query("select 1")).then(() => undefined, lost);
+      last = mine.catch(() => {});
+      return mine;
+    };
+    await work(held);
   } finally {
     await client.end().catch(() => {});
   }
