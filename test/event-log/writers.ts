@@ -19,6 +19,8 @@ export type Job = {
   readonly writers: number;
   readonly appendsEach: number;
   readonly streams: number;
+  /** How often a read after a conflict may show nothing new; never, where nothing is said. */
+  readonly staleReadsMax?: number;
 };
 
 /** What a writer was told: the last entry of its append stands at this position. */
@@ -67,8 +69,12 @@ export async function write(log: EventLog, job: Job, acknowledged: (one: Acknowl
         }
         if (answer.current <= revisionOf(after))
           throw new Error(`${stream}: expected ${revisionOf(after)}, told it stands at ${answer.current}`);
-        const missed = await log.read(stream, revisionOf(after) + 1);
-        if (missed.length === 0) throw new Error(`${stream}: a conflict at ${answer.current}, and a read that shows nothing new`);
+        let missed = await log.read(stream, revisionOf(after) + 1);
+        for (let read = 1; missed.length === 0; read++) {
+          if (read > (job.staleReadsMax ?? 0))
+            throw new Error(`${stream}: a conflict at ${answer.current}, and a read that shows nothing new`);
+          missed = await log.read(stream, revisionOf(after) + 1);
+        }
         lasts.set(stream, missed.at(-1));
       }
     }
