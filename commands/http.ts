@@ -3,7 +3,7 @@ import { type TSchema, Type } from "typebox";
 import type { Caller } from "../domain/caller.ts";
 import { type Json, type JsonObject, Malformed, parseJsonBytes } from "../domain/log/canonical-json.ts";
 import { b64u } from "../domain/log/hash.ts";
-import { type Problem, problem, problemPath } from "../domain/problem.ts";
+import { type Problem, problem, problemAnswer, problemPath } from "../domain/problem.ts";
 import { asked, Timestamp } from "../event-schemas/values.ts";
 import { type Accepted, type Answer, refused } from "./answer.ts";
 import type { Exposed } from "./expose.ts";
@@ -82,24 +82,9 @@ export const bodyOf = ({ stream, revision, position, events, replayed, created, 
   replayed,
 });
 
-export function sendProblem(reply: FastifyReply, { code, retryAfterSeconds, status, ...said }: Problem): FastifyReply {
-  if (retryAfterSeconds !== undefined) reply.header("retry-after", String(retryAfterSeconds));
-  if (status === 401) reply.header("www-authenticate", 'Bearer realm="minutebook"');
-  return reply
-    .code(status)
-    .type("application/problem+json")
-    .send(
-      JSON.stringify({
-        type: problemPath(code),
-        title: said.title,
-        status,
-        code,
-        detail: said.detail,
-        figures: said.figures,
-        errors: said.errors,
-        requestId: reply.request.id,
-      }),
-    );
+export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
+  const { status, headers, body } = problemAnswer(problem, reply.request.id);
+  return reply.code(status).headers(headers).send(body);
 }
 
 function parseBody(bytes: Buffer | undefined, depthMax: number): { readonly json: Json } | Problem {

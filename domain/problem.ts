@@ -58,3 +58,19 @@ export const refusal = (code: string, sentence: string, figures?: Problem["figur
 });
 
 export const problemPath = (code: string) => `/problems/${code.toLowerCase().replaceAll("_", "-")}`;
+
+export type ProblemAnswer = { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string };
+
+/** A problem as HTTP answers it. A 401 names the scheme to come back with (RFC 9110 §11.6.1). */
+export const problemAnswer = (
+  { code, status, title, detail, figures, errors, retryAfterSeconds }: Problem,
+  requestId: string,
+): ProblemAnswer => ({
+  status,
+  headers: {
+    "content-type": "application/problem+json",
+    ...(retryAfterSeconds !== undefined && { "retry-after": String(retryAfterSeconds) }),
+    ...(status === 401 && { "www-authenticate": 'Bearer realm="minutebook"' }),
+  },
+  body: JSON.stringify({ type: problemPath(code), title, status, code, detail, figures, errors, requestId }),
+});

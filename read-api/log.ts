@@ -7,7 +7,7 @@ import { consistencyProof, inclusionProof } from "../domain/log/merkle.ts";
 import { commit } from "../domain/log/payload.ts";
 import { writeReceipt } from "../domain/log/proof.ts";
 import { encodeEntries, parseTilePath, tileWidth, widthInTree } from "../domain/log/tiles.ts";
-import { type Problem, problem, problemPath } from "../domain/problem.ts";
+import { type Problem, problem } from "../domain/problem.ts";
 import { mayRead } from "../domain/visibility.ts";
 import { Uuid } from "../event-schemas/values.ts";
 import { isPublished } from "../projections/checkpoints.ts";
@@ -16,6 +16,7 @@ import { askForPromise, promiseOf } from "../projections/promises.ts";
 import { bundleOf, entriesOf, everyKeeping } from "./bundle.ts";
 import type { ReadDeps } from "./deps.ts";
 import { proposalsIn } from "./events.ts";
+import { refuse } from "./refuse.ts";
 import { tarHeader, tarEnd, tarPadding } from "./tar.ts";
 import { keepingsOf, viewersOf } from "./viewer.ts";
 
@@ -44,14 +45,6 @@ export function logRoutes(app: FastifyInstance, deps: LogDeps): void {
     sendConsistency(deps, query, reply),
   );
   app.get("/log/bundle", hidden, async (_, reply) => sendBundle(deps, reply));
-}
-
-function refuse(reply: FastifyReply, { code, status, title, detail, retryAfterSeconds }: Problem): FastifyReply {
-  if (retryAfterSeconds !== undefined) reply.header("retry-after", String(retryAfterSeconds));
-  return reply
-    .code(status)
-    .type("application/problem+json")
-    .send(JSON.stringify({ type: problemPath(code), title, status, code, detail, requestId: reply.request.id }));
 }
 
 const notYet = () => problem("NOT_YET", "No checkpoint covers this yet");

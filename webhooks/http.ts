@@ -1,7 +1,7 @@
 /** What became of deliveries, for those who run the instance, and what was told, for the receiver that compares. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { fromB64, hex, hmacSha256, utf8 } from "../domain/log/hash.ts";
-import { type Problem, problem, problemPath } from "../domain/problem.ts";
+import { type Problem, problem, problemAnswer } from "../domain/problem.ts";
 import { Uuid } from "../event-schemas/values.ts";
 import type { Database } from "../projections/database.ts";
 import type { DeliveryWorld } from "./delivery/world.ts";
@@ -184,13 +184,9 @@ const nobody = () => problem("NOT_FOUND", "There is no webhook of this id");
 const unknownReceiver = (why: string) => problem("UNAUTHENTICATED", `The receiver is not known: ${why}`);
 const noStore = (reply: FastifyReply) => reply.header("cache-control", "no-store");
 
-function refuse(reply: FastifyReply, { code, status, title, detail, retryAfterSeconds }: Problem): FastifyReply {
-  if (retryAfterSeconds !== undefined) reply.header("retry-after", String(retryAfterSeconds));
-  if (status === 401) reply.header("www-authenticate", 'Bearer realm="minutebook"');
-  return reply
-    .code(status)
-    .type("application/problem+json")
-    .send(JSON.stringify({ type: problemPath(code), title, status, code, detail, requestId: reply.request.id }));
+function refuse(reply: FastifyReply, problem: Problem): FastifyReply {
+  const { status, headers, body } = problemAnswer(problem, reply.request.id);
+  return reply.code(status).headers(headers).send(body);
 }
 
 const secured = { tags: ["webhooks"], security: [{ bearer: [] }] };

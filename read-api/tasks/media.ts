@@ -1,9 +1,10 @@
 /** The bytes of evidence: a copy without personal metadata for every member, the original for those who must judge it. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Caller } from "../../domain/caller.ts";
-import { type Problem, problem, problemPath } from "../../domain/problem.ts";
+import { type Problem, problem } from "../../domain/problem.ts";
 import type { Viewer } from "../../domain/visibility.ts";
 import type { ReadDeps } from "../deps.ts";
+import { refuse } from "../refuse.ts";
 import { viewersOf } from "../viewer.ts";
 
 /** A stream that is sent as it comes, or an address that is good for a while. */
@@ -83,14 +84,6 @@ async function send({ find }: MediaDeps, reply: FastifyReply, sha256: string, mi
       "repr-digest": `sha-256=:${btoa(String.fromCharCode(...sha256.match(/../g)!.map((pair) => Number.parseInt(pair, 16))))}:`,
     })
     .send(found.stream);
-}
-
-function refuse(reply: FastifyReply, { code, status, title, detail }: Problem): FastifyReply {
-  if (status === 401) reply.header("www-authenticate", 'Bearer realm="minutebook"');
-  return reply
-    .code(status)
-    .type("application/problem+json")
-    .send(JSON.stringify({ type: problemPath(code), title, status, code, detail, requestId: reply.request.id }));
 }
 
 const params = {
