@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { type Caller, system } from "../domain/caller.ts";
 import type { Json } from "../domain/log/canonical-json.ts";
 import { type Problem, problem, refusal } from "../domain/problem.ts";
+import { HexDigest } from "../event-schemas/values.ts";
 import type { Exposed } from "./expose.ts";
 import type { CommandHandler } from "./handle.ts";
 import { sendProblem } from "./http.ts";
@@ -42,7 +43,6 @@ const hourMs = 3_600_000;
 const silenceMs = 30_000;
 /** Enough for the largest file at a million bits a second. */
 const uploadMs = 900_000;
-const hexHash = /^[0-9a-f]{64}$/;
 
 const isRefusal = (outcome: Stored | Refusal): outcome is Refusal => "code" in outcome;
 
@@ -139,7 +139,7 @@ function tooMany(lately: Map<string, number[]>, memberId: string, now: number): 
 function claimedHash({ query, headers }: FastifyRequest): string | undefined | Problem {
   const { sha256 } = query as { sha256?: unknown };
   if (sha256 !== undefined)
-    return typeof sha256 === "string" && hexHash.test(sha256)
+    return typeof sha256 === "string" && HexDigest.safeParse(sha256).success
       ? sha256
       : problem("INVALID_QUERY", "sha256 is 64 lower-case hexadecimal digits");
   const digest = headers["repr-digest"] ?? headers["content-digest"];

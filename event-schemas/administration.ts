@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { declareEvents, personal } from "./declare.ts";
-import { Count, Digest, Slug, text, Timestamp, Uuid } from "./values.ts";
-import { FileHash } from "./tasks.ts";
+import { Count, Digest, HexDigest, Slug, text, Timestamp, Uuid } from "./values.ts";
 
 /** How a webhook speaks: `markov` to the reputation engine in the bytes of its contract, `standard` as Standard Webhooks to everybody else. */
 export const WebhookProfile = z.enum(["markov", "standard"]);
@@ -133,6 +132,6 @@ export const attemptEvents = declareEvents({
   AttemptsAnchored: {
     version: 1,
     summary: "The Merkle root (RFC 6962) of the attempts since the last anchor: what was sent and answered cannot be rewritten.",
-    fields: { from: Count, to: Count, root: Digest, head: FileHash.optional() },
+    fields: { from: Count, to: Count, root: Digest, head: HexDigest.optional() },
   },
 });

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { declareEvents, personal } from "./declare.ts";
-import { BodyText, Coordinate, Count, Digest, Slug, text, Timestamp, Title, Uuid } from "./values.ts";
+import { BodyText, Coordinate, Count, Digest, HexDigest, Slug, text, Timestamp, Title, Uuid } from "./values.ts";
 
 /** What a contribution is, in the words that reputation engines know. */
 export const ContributionKind = z.enum([
@@ -29,9 +29,6 @@ export type Mime = z.output<typeof Mime>;
 
 export const EvidenceKind = z.enum(["photo", "video", "gpsTrack", "document", "attestation"]);
 export type EvidenceKind = z.output<typeof EvidenceKind>;
-
-/** SHA-256 of a file's bytes, as every tool prints it. */
-export const FileHash = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** A place on the ground, and how far around it counts. */
 export const Site = z.strictObject({ lat: Coordinate, lon: Coordinate, radiusMeters: z.int().min(1).max(100_000) });
@@ -143,8 +140,8 @@ export const contributionEvents = declareEvents({
       contributionId: Uuid,
       round: Count,
       asOf: Count,
-      head: FileHash,
-      seed: FileHash,
+      head: HexDigest,
+      seed: HexDigest,
       eligible: Count,
       eligibleHash: Digest,
       verifiers: z.array(Uuid).min(3).max(7),
@@ -215,7 +212,7 @@ export const mediaEvents = declareEvents({
     version: 1,
     summary: "A file's bytes were stored, looked into, and a copy without personal metadata made to be served.",
     fields: {
-      sha256: FileHash,
+      sha256: HexDigest,
       memberId: Uuid,
       mime: Mime,
       bytes: Count,
@@ -232,7 +229,7 @@ export const mediaEvents = declareEvents({
       /** UTC, from the satellites. */
       gpsAt: Timestamp.optional(),
       /** The copy that may be shown around; left out where nothing could be stripped. */
-      served: z.strictObject({ sha256: FileHash, bytes: Count }).optional(),
+      served: z.strictObject({ sha256: HexDigest, bytes: Count }).optional(),
       credentials: z.enum(["absent", "valid", "invalid", "unchecked"]),
       place: personal(Place.optional(), "memberId"),
     },
@@ -240,7 +237,7 @@ export const mediaEvents = declareEvents({
   MediaUsed: {
     version: 1,
     summary: "A member gave these bytes as evidence for a contribution.",
-    fields: { sha256: FileHash, memberId: Uuid, contributionId: Uuid, evidenceId: Uuid },
+    fields: { sha256: HexDigest, memberId: Uuid, contributionId: Uuid, evidenceId: Uuid },
   },
 });
 
@@ -253,7 +250,7 @@ export const evidenceEvents = declareEvents({
       contributionId: Uuid,
       memberId: Uuid,
       kind: EvidenceKind,
-      media: FileHash.optional(),
+      media: HexDigest.optional(),
       happenedAt: Timestamp,
       rules: z.enum(["POR-1"]),
       flags: z.array(EvidenceFlag).max(8),

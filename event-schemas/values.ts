@@ -15,6 +15,7 @@ const words = {
   Handle: { pattern: /^[a-z0-9_.-]{1,50}$/, about: "A public name: 1 to 50 of a-z, 0-9, `_`, `.`, `-`." },
   Slug: { pattern: /^[a-z0-9][a-z0-9-]{0,62}$/, about: "A short lower-case word, such as a choice or a tag." },
   Digest: { pattern: /^[A-Za-z0-9_-]{43}$/, about: "A SHA-256 digest in base64url without padding." },
+  HexDigest: { pattern: /^[0-9a-f]{64}$/, about: "A SHA-256 digest in hexadecimal, as every tool prints it." },
   Actor: { pattern: /^(system:[a-z0-9-]{1,60}|[A-Za-z0-9._-]{1,90})$/, about: "A member's id, or `system:<name>`." },
 } as const satisfies Record<string, Word>;
 
@@ -31,6 +32,7 @@ export const Coordinate = asZod(words.Coordinate);
 export const Handle = asZod(words.Handle);
 export const Slug = asZod(words.Slug);
 export const Digest = asZod(words.Digest);
+export const HexDigest = asZod(words.HexDigest);
 export const Actor = asZod(words.Actor);
 export const text = (lengthMin: number, lengthMax: number) =>
   z
@@ -68,6 +70,7 @@ export const asked = {
   Handle: asTypeBox(words.Handle),
   Slug: asTypeBox(words.Slug),
   Digest: asTypeBox(words.Digest),
+  HexDigest: asTypeBox(words.HexDigest),
   text: askedText,
   Title: askedText(1, 200),
   BodyText: askedText(0, 10_000),

@@ -17,6 +17,7 @@ const words: readonly Pair[] = [
   ["Handle", values.Handle, asked.Handle],
   ["Slug", values.Slug, asked.Slug],
   ["Digest", values.Digest, asked.Digest],
+  ["HexDigest", values.HexDigest, asked.HexDigest],
 ];
 const texts: readonly Pair[] = [
   ["Title", values.Title, asked.Title],

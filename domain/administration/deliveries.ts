@@ -75,10 +75,7 @@ export const anchoring = decider({
   reads: {},
   key: { AnchorAttempts: () => "" },
   commands: {
-    AnchorAttempts: Type.Object(
-      { from: Index, to: Index, root: asked.Digest, head: Type.Optional(Type.String({ pattern: "^[0-9a-f]{64}$" })) },
-      strict,
-    ),
+    AnchorAttempts: Type.Object({ from: Index, to: Index, root: asked.Digest, head: Type.Optional(asked.HexDigest) }, strict),
   },
   rules: {
     NOT_THE_NEXT: "Attempts are anchored one span after the other, without a gap.",

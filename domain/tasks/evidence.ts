@@ -4,7 +4,7 @@ import { asked } from "../../event-schemas/values.ts";
 import { type Call, decider, reject, type Stream } from "../decider.ts";
 import { contribution, takesEvidence } from "./contribution.ts";
 import { evidenceRules, judge } from "./evidence-rules.ts";
-import { AskedPlace, FileHash, fileRules, media, reuseOf } from "./media.ts";
+import { AskedPlace, fileRules, media, reuseOf } from "./media.ts";
 
 type Given = { readonly contributionId: string; readonly memberId: string };
 export type EvidenceState =
@@ -75,7 +75,7 @@ export const submitting = decider({
         evidenceId: Type.Optional(asked.Uuid),
         contributionId: asked.Uuid,
         kind: Type.Enum([...EvidenceKind.options]),
-        media: Type.Optional(FileHash),
+        media: Type.Optional(asked.HexDigest),
         claimedAt: asked.Timestamp,
         location: Type.Optional(AskedPlace),
         track: Type.Optional(

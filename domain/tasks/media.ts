@@ -31,7 +31,6 @@ export function reuseOf(state: MediaState, { memberId, contributionId }: Use): R
 }
 
 const strict = { additionalProperties: false } as const;
-export const FileHash = Type.String({ pattern: "^[0-9a-f]{64}$", description: "SHA-256 of a file's bytes, in hexadecimal." });
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
 /** Where somebody or something was. */
@@ -43,8 +42,8 @@ export const AskedPlace = Type.Object(
 /** What was found in a file that was taken in. `announced`: the hash that its sender computed. `served`: left out where nothing could be stripped. */
 export const StoreMedia = Type.Object(
   {
-    sha256: FileHash,
-    announced: Type.Optional(FileHash),
+    sha256: asked.HexDigest,
+    announced: Type.Optional(asked.HexDigest),
     mime: Type.String({ minLength: 1, maxLength: 100 }),
     bytes: Count,
     width: Type.Optional(Count),
@@ -54,7 +53,7 @@ export const StoreMedia = Type.Object(
     takenAt: Type.Optional(Type.String({ pattern: "^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}$" })),
     takenOffsetMinutes: Type.Optional(Type.Integer({ minimum: -840, maximum: 840 })),
     gpsAt: Type.Optional(asked.Timestamp),
-    served: Type.Optional(Type.Object({ sha256: FileHash, bytes: Count }, strict)),
+    served: Type.Optional(Type.Object({ sha256: asked.HexDigest, bytes: Count }, strict)),
     credentials: Type.Enum(["absent", "valid", "invalid", "unchecked"]),
     place: Type.Optional(AskedPlace),
   },
@@ -97,7 +96,7 @@ export const using = decider({
   stream: media,
   key: { ClaimMedia: theFile },
   reads: {},
-  commands: { ClaimMedia: Type.Object({ sha256: FileHash, contributionId: asked.Uuid, evidenceId: asked.Uuid }, strict) },
+  commands: { ClaimMedia: Type.Object({ sha256: asked.HexDigest, contributionId: asked.Uuid, evidenceId: asked.Uuid }, strict) },
   rules: {
     NO_SUCH_MEDIA: "No file of this hash has been uploaded.",
     MEDIA_REUSED: "The member gave these bytes as evidence for another contribution.",

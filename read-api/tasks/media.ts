@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Caller } from "../../domain/caller.ts";
 import { type Problem, problem } from "../../domain/problem.ts";
 import type { Viewer } from "../../domain/visibility.ts";
+import { HexDigest } from "../../event-schemas/values.ts";
 import type { ReadDeps } from "../deps.ts";
 import { refuse } from "../refuse.ts";
 import { viewersOf } from "../viewer.ts";
@@ -50,7 +51,7 @@ async function ask(
   const [viewer] = await viewersOf(database.query, [caller], now());
   if (viewer?.kind !== "member") return problem("UNAUTHENTICATED", "Evidence is shown to members: send a bearer token");
   if (!viewer.active) return problem("FORBIDDEN", "Evidence is shown to members who may act");
-  const [row] = /^[0-9a-f]{64}$/.test(sha256)
+  const [row] = HexDigest.safeParse(sha256).success
     ? await database.query<MediaRow>("select sha256, mime, member_id as uploader, served_sha256 from read.media where sha256 = $1", [
         sha256,
       ])
