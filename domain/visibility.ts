@@ -30,7 +30,7 @@ export type ProposalOf = (proposalId: string) => Keeping | undefined;
 
 const holdsChoice = new Set(["BallotCast", "BallotRevised"]);
 
-/** Personal fields that the other members have no business with: who else may see them than the member whom they are about. */
+/** Fields that members have no business with: who else may see them than the member whom a personal one is about. */
 const confided: Readonly<Record<string, readonly Role[]>> = {
   "MediaStored.place": ["admin", "auditor", "moderator"],
   "EvidenceSubmitted.location": ["admin", "auditor", "moderator"],
@@ -42,7 +42,11 @@ const confided: Readonly<Record<string, readonly Role[]>> = {
   "WebhookChanged.url": ["admin", "operator"],
   // Told to whoever made it, in the answer to the command, and to nobody after that.
   "WebhookSecretStaged.secret": [],
+  // Trap: rows hold choices that are hidden until closing, from auditors too. Everything else in them is known, so a root tells a choice to whoever tries all three.
+  "StateCommitted.projections": [],
 };
+/** Where a hash of what was asked would tell the same. */
+const hidesCommand = new Set(["StateCommitted"]);
 /** The field that names another member whom a personal field is told to. */
 const toldTo: Readonly<Record<string, string>> = {
   "WitnessAttested.statement": "contributorId",
@@ -82,7 +86,7 @@ export function mayRead({ type, data, entry }: Shown, viewer: Viewer, proposalOf
   const isHidden = holdsChoice.has(type) && !isMe(data["memberId"]) && !showsChoice(viewer, proposalOf(data["proposalId"] as string));
   return (field) => {
     // Trap: `.command` holds a hash of what was asked, and of a ballot only a few things can have been asked.
-    if (field === ".command") return isMe(entry.by) || (isAuditor(viewer) && !isHidden);
+    if (field === ".command") return isMe(entry.by) || (isAuditor(viewer) && !isHidden && !hidesCommand.has(type));
     if (field === ".auth") return isMe(entry.by) || isAuditor(viewer);
     // The sender's own claim of a time stands beside the fields that a schema declares.
     if (field === "claimedAt") return true;
@@ -90,7 +94,8 @@ export function mayRead({ type, data, entry }: Shown, viewer: Viewer, proposalOf
     if (!declared) return false;
     if (declared.subject !== undefined && viewer.kind === "receiver") return viewer.told.has(`${type}.${field}`);
     if (declared.subject !== undefined && declared.toldTo !== undefined && isMe(data[declared.toldTo])) return true;
-    if (declared.subject !== undefined) return isMe(data[declared.subject]) || mayReadPersonal(viewer, declared.confidedTo);
+    if (declared.subject !== undefined) return isMe(data[declared.subject]) || hasOffice(viewer, declared.confidedTo);
+    if (declared.confidedTo !== undefined) return hasOffice(viewer, declared.confidedTo);
     return field !== "choice" || !isHidden;
   };
 }
@@ -106,8 +111,9 @@ export function visibleFields(event: Shown, viewer: Viewer, proposalOf: Proposal
 }
 
 const isAuditor = (viewer: Viewer) => viewer.kind === "member" && viewer.active && viewer.roles.includes("auditor");
-const mayReadPersonal = (viewer: Viewer, confidedTo: readonly Role[] | undefined) =>
-  viewer.kind === "member" && viewer.active && (confidedTo === undefined || confidedTo.some((role) => viewer.roles.includes(role)));
+/** Whether it is an active member, of one of these roles where any are named. */
+const hasOffice = (viewer: Viewer, roles: readonly Role[] | undefined) =>
+  viewer.kind === "member" && viewer.active && (roles === undefined || roles.some((role) => viewer.roles.includes(role)));
 
 /** Whether a choice on this proposal may be shown to whoever did not make it: rows, counts, filters and orders ask this. */
 export const showsChoices = (keeping: Keeping | undefined): boolean =>

@@ -1,6 +1,6 @@
 import { attemptEvents, deliveryEvents, webhookEvents } from "./administration.ts";
 import type { Declaration, Events } from "./declare.ts";
-import { logEvents } from "./log.ts";
+import { logEvents, stateEvents } from "./log.ts";
 import { communityEvents, handleEvents, membershipEvents, personhoodEvents, roleEvents } from "./membership.ts";
 import {
   attestationEvents,
@@ -16,7 +16,7 @@ import { ballotEvents, delegationEvents, executionEvents, motionEvents, petition
 
 /** The events of each context, by the word that names it on every floor. */
 const contexts = {
-  log: logEvents,
+  log: { ...logEvents, ...stateEvents },
   membership: { ...communityEvents, ...handleEvents, ...membershipEvents, ...personhoodEvents, ...roleEvents },
   voting: {
     ...proposalEvents,
