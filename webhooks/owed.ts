@@ -1,8 +1,9 @@
 /** What is owed to a subscription of an event: one row, with its place in the subscription's own sequence. */
-import { sha256, hex } from "../domain/log/hash.ts";
+import { sha256 } from "../domain/log/hash.ts";
 import type { Query } from "../projections/database.ts";
 import type { Cell } from "../projections/projection.ts";
 import type { Profile, Settings, Tellable } from "./profile.ts";
+import { toldId } from "./told-id.ts";
 import type { Wake } from "./wake.ts";
 
 export type Owed = {
@@ -56,9 +57,6 @@ function subjectOf(profile: Profile, { order }: Settings, event: Tellable): stri
 }
 
 const laneOf = (subject: string, lanes: number) => new DataView(sha256(subject).slice(0, 4).buffer).getUint32(0) % lanes;
-
-/** The id that receivers know an event by: 64 bits of it, so that a clash is looked for. */
-const toldId = ({ entry }: Tellable) => `evt_${hex(sha256(`${entry.log}\n${entry.id}`)).slice(0, 16)}`;
 
 const columns = {
   webhook_id: ["text", (owed: Owed) => owed.webhookId],
