@@ -3,10 +3,11 @@ import { declareEvents } from "./declare.ts";
 import { Count, Digest, Slug } from "./values.ts";
 
 const Vkey = z.string().min(1).max(400);
-/** 64 bytes, base64 with padding. */
+/** 64 bytes and 32 bytes, as checkpoints write them: base64 with padding. */
 const Signature = z.string().regex(/^[A-Za-z0-9+/]{86}==$/);
+const Root = z.string().regex(/^[A-Za-z0-9+/]{43}=$/);
 
-/** Leaf 0 of every log (the log format, §7). */
+/** What the stream `log` tells of itself: leaf 0, and every key after the first (the log format, §7). */
 export const logEvents = declareEvents({
   LogOpened: {
     version: 1,
@@ -34,7 +35,7 @@ export const logEvents = declareEvents({
       from: Vkey,
       to: Vkey,
       /** By the recovery key, over the tree that was good last; absent where the key before gives way by itself. */
-      recovery: z.strictObject({ size: Count, root: Digest, signature: Signature }).optional(),
+      recovery: z.strictObject({ size: z.int().min(1), root: Root, signature: Signature }).optional(),
     },
   },
 });

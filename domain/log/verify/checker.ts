@@ -32,6 +32,8 @@ export class EntryChecker {
   firstWithheld: Problem | undefined;
   /** The hash of the first entry that is not the one expected at its leaf. */
   displaced: { readonly leaf: number; readonly hash: Uint8Array } | undefined;
+  /** The entries that say which keys speak for the log. */
+  readonly keyChanges: { readonly leaf: number; readonly hash: string }[] = [];
   readonly log: string;
   readonly vkey: string;
   private readonly tree: GrowingTree;
@@ -109,6 +111,7 @@ export class EntryChecker {
     const { fault, first } = this.places.take(place, leaf, examined.hash);
     if (fault !== undefined) return this.tamper({ leaf, stream, reason: fault });
     if (!isExpected) return this.tamper({ leaf, stream, reason: otherwise });
+    if ("changesKeys" in payload) this.keyChanges.push({ leaf, hash: examined.hash });
     const reason = "refused" in payload ? payload.refused : this.takePayload(payload, { leaf, stream }, first);
     return reason === undefined ? undefined : this.tamper({ leaf, stream, reason });
   }

@@ -40,6 +40,8 @@ export type Told = {
   readonly destroyed: readonly string[];
   readonly destroyedFault?: string;
   readonly openingFault?: string;
+  /** One of the entries that say which keys speak for the log: whoever has the log's list of them holds it against these. */
+  readonly changesKeys?: true;
 };
 
 const lineFeed = 0x0a;
@@ -105,6 +107,7 @@ function toldBy(entry: Entry, payloadOf: () => Payload | undefined, key: LogKey)
       destroyed: [],
     };
     if (entry.type === "LogOpened") return { ...told, ...faultOf("openingFault", () => assertOpening(payload?.data ?? {}, key)) };
+    if (changesKeys(entry)) return { ...told, changesKeys: true };
     if (entry.type !== "SubjectKeyDestroyed" || !payload) return told;
     let destroyed: readonly string[] = [];
     const fault = faultOf("destroyedFault", () => (destroyed = keysDestroyed(payload.data)));
@@ -112,6 +115,14 @@ function toldBy(entry: Entry, payloadOf: () => Payload | undefined, key: LogKey)
   } catch (fault) {
     return { refused: reasonOf(fault) };
   }
+}
+
+const keyTypes = ["LogKeyRotated", "RecoveryKeyNamed"];
+
+function changesKeys({ type, stream }: Entry): boolean {
+  if (!keyTypes.includes(type)) return false;
+  if (stream !== "log") throw new Malformed(`a ${type} outside the stream \`log\``);
+  return true;
 }
 
 function faultOf<Name extends string>(name: Name, check: () => unknown): { readonly [N in Name]?: string } {

@@ -143,7 +143,8 @@ function holds(bytes: Uint8Array, fields: Fields, name: Uint8Array): boolean {
 }
 
 /** Those whose fields mean something to the verifier. */
-const isRare = (type: string) => type === "LogOpened" || type === "SubjectKeyDestroyed";
+const isRare = (type: string) => rare.has(type);
+const rare = new Set(["LogOpened", "SubjectKeyDestroyed", "LogKeyRotated", "RecoveryKeyNamed"]);
 
 /** Reads fields in ascending order of name up to the brace that ends them; `valueEnd` says where a value ends. */
 function readFields(

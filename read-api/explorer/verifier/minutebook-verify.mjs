@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
-// ../../work/main/node_modules/@noble/hashes/_u64.js
+// node_modules/@noble/hashes/_u64.js
 const U32_MASK64 = /* @__PURE__ */ (() => BigInt(2 ** 32 - 1))();
 const _32n = /* @__PURE__ */ BigInt(32);
 function fromBig(n, le = false) {
@@ -57,7 +57,7 @@ const add4H = (low, Ah, Bh, Ch, Dh) => Ah + Bh + Ch + Dh + (low / 2 ** 32 | 0) |
 const add5L = (Al, Bl, Cl, Dl, El) => (Al >>> 0) + (Bl >>> 0) + (Cl >>> 0) + (Dl >>> 0) + (El >>> 0);
 const add5H = (low, Ah, Bh, Ch, Dh, Eh) => Ah + Bh + Ch + Dh + Eh + (low / 2 ** 32 | 0) | 0;
 
-// ../../work/main/node_modules/@noble/hashes/utils.js
+// node_modules/@noble/hashes/utils.js
 /**
 * Checks if something is Uint8Array. Be careful: nodejs Buffer will return true.
 * @param a - value to test
@@ -289,7 +289,7 @@ const oidNist = (suffix) => ({ oid: Uint8Array.from([
 	suffix
 ]) });
 
-// ../../work/main/node_modules/@noble/hashes/_md.js
+// node_modules/@noble/hashes/_md.js
 /**
 * Internal Merkle-Damgard hash utils.
 * @module
@@ -475,7 +475,7 @@ const SHA512_IV = /* @__PURE__ */ Uint32Array.from([
 	327033209
 ]);
 
-// ../../work/main/node_modules/@noble/hashes/legacy.js
+// node_modules/@noble/hashes/legacy.js
 /**
 
 SHA1 (RFC 3174), MD5 (RFC 1321), and RIPEMD160 legacy, weak hash functions.
@@ -583,7 +583,7 @@ var _SHA1 = class extends HashMD {
 */
 const sha1 = /* @__PURE__ */ createHasher(() => new _SHA1());
 
-// ../../work/main/node_modules/@noble/hashes/sha2.js
+// node_modules/@noble/hashes/sha2.js
 /**
 * SHA2 hash function. A.k.a. sha256, sha384, sha512, sha512_224, sha512_256.
 * SHA256 is the fastest hash implementable in JS, even faster than Blake3.
@@ -2233,7 +2233,13 @@ function holds(bytes, fields, name) {
 	return false;
 }
 /** Those whose fields mean something to the verifier. */
-const isRare = (type) => type === "LogOpened" || type === "SubjectKeyDestroyed";
+const isRare = (type) => rare.has(type);
+const rare = /* @__PURE__ */ new Set([
+	"LogOpened",
+	"SubjectKeyDestroyed",
+	"LogKeyRotated",
+	"RecoveryKeyNamed"
+]);
 /** Reads fields in ascending order of name up to the brace that ends them; `valueEnd` says where a value ends. */
 function readFields(bytes, from, fields, valueEnd) {
 	for (let at = from, nth = 0; nth < fieldsMax; at++, nth++) {
@@ -2697,6 +2703,10 @@ function toldBy(entry, payloadOf, key) {
 			...told,
 			...faultOf("openingFault", () => assertOpening(payload?.data ?? {}, key))
 		};
+		if (changesKeys(entry)) return {
+			...told,
+			changesKeys: true
+		};
 		if (entry.type !== "SubjectKeyDestroyed" || !payload) return told;
 		let destroyed = [];
 		const fault = faultOf("destroyedFault", () => destroyed = keysDestroyed(payload.data));
@@ -2708,6 +2718,12 @@ function toldBy(entry, payloadOf, key) {
 	} catch (fault) {
 		return { refused: reasonOf$1(fault) };
 	}
+}
+const keyTypes = ["LogKeyRotated", "RecoveryKeyNamed"];
+function changesKeys({ type, stream }) {
+	if (!keyTypes.includes(type)) return false;
+	if (stream !== "log") throw new Malformed(`a ${type} outside the stream \`log\``);
+	return true;
 }
 function faultOf(name, check) {
 	try {
@@ -2976,6 +2992,8 @@ var EntryChecker = class {
 	firstWithheld;
 	/** The hash of the first entry that is not the one expected at its leaf. */
 	displaced;
+	/** The entries that say which keys speak for the log. */
+	keyChanges = [];
 	log;
 	vkey;
 	tree;
@@ -3071,6 +3089,10 @@ var EntryChecker = class {
 			leaf,
 			stream,
 			reason: otherwise
+		});
+		if ("changesKeys" in payload) this.keyChanges.push({
+			leaf,
+			hash: examined.hash
 		});
 		const reason = "refused" in payload ? payload.refused : this.takePayload(payload, {
 			leaf,
