@@ -44,6 +44,7 @@ const lines = [
   lineOf({ ".command": sealed, reason: sealed, choice: "no" }, (name) => name === "choice"),
   lineOf({ ".auth": sealed, ".command": sealed, reason: sealed, Zone: 1, choice: "ü" }, (name) => name !== "choice" && name !== ".command"),
   lineOf({ ".command": sealed, choice: "no" }, () => false),
+  lineOf({ ".command": { input: saltOf(3) + "A".repeat(21), name: "cast-ballot" }, choice: "no" }),
   lineOf({ deep: nested(16) }),
   JSON.stringify({ entry: writeEntry({ ...base }).text }),
 ];
@@ -52,6 +53,26 @@ test("lines of every shape are read at once, and as the long way reads them", ()
   for (const line of lines) {
     expect(readFast(line), line).toBeDefined();
     expect(readFast(line)).toEqual(examineLine(line, { log, vkey }));
+  }
+});
+
+test("an `.auth` or a `.command` of another form is left to the long way", () => {
+  const input = "A".repeat(43);
+  const auth = lineOf({ ".auth": { kind: "jwt", sub: "ana" } });
+  expect(readFast(auth)).toBeUndefined();
+  expect(examineLine(auth, { log, vkey })).not.toHaveProperty("payload.refused");
+  expect(readFast(lineOf({ ".auth": { input, name: "cast" } }))).toBeUndefined();
+  const commands = [
+    { input, name: "Cast" },
+    { input, name: "" },
+    { input, name: "a".repeat(64) },
+    { input: `${input.slice(1)}B`, name: "cast" },
+    { input },
+  ];
+  for (const command of commands) {
+    const line = lineOf({ ".command": command });
+    expect(readFast(line), line).toBeUndefined();
+    expect(examineLine(line, { log, vkey })).toHaveProperty("payload.refused", expect.stringContaining("(/data/.command"));
   }
 });
 

@@ -113,6 +113,10 @@ export const stream = (bytes: Uint8Array, at: number) => run(bytes, at, streamLe
 export const type = (bytes: Uint8Array, at: number) =>
   at >= 0 && bytes[at]! >= 0x41 && bytes[at]! <= 0x5a ? run(bytes, at, word, 64) : -1;
 
+/** `[a-z][a-z0-9-]{0,62}` */
+export const commandName = (bytes: Uint8Array, at: number) =>
+  at >= 0 && bytes[at]! >= 0x61 && bytes[at]! <= 0x7a ? run(bytes, at, systemLetter, 63) : -1;
+
 const command = utf8(".command");
 const auth = utf8(".auth");
 

@@ -24,6 +24,7 @@ const fieldsMax = 64;
 const first = { data: utf8('{"data":{'), digests: utf8('{"digests":{'), entry: utf8('{"entry":"') };
 const next = { digests: utf8('},"digests":{'), entry: utf8('},"entry":"'), salts: utf8('","salts":{') };
 const last = { salts: utf8("}}"), entry: utf8('"}') };
+const commandForm = { input: utf8('{"input":"'), name: utf8('","name":"'), end: utf8('"}') };
 const sealedForm = { key: utf8('{"key":"'), sealed: utf8('","sealed":"'), end: utf8('"}') };
 
 /** Where the fields of one object stand in a line. */
@@ -151,7 +152,7 @@ function readFields(
   bytes: Uint8Array,
   from: number,
   fields: Fields,
-  valueEnd: (bytes: Uint8Array, at: number, isOfFormat: boolean) => number,
+  valueEnd: (bytes: Uint8Array, at: number, nameFrom: number) => number,
 ): number {
   for (let at = from, nth = 0; nth < fieldsMax; at++, nth++) {
     const nameFrom = at + 1;
@@ -160,7 +161,7 @@ function readFields(
     fields.nameFrom[nth] = nameFrom;
     fields.nameTo[nth] = nameTo;
     if (nth > 0 && orderOf(bytes, fields, nth - 1, fields, nth) >= 0) return -1;
-    at = valueEnd(bytes, nameTo + 2, bytes[nameFrom] === dot);
+    at = valueEnd(bytes, nameTo + 2, nameFrom);
     if (at < 0) return -1;
     fields.valueFrom[nth] = nameTo + 2;
     fields.valueTo[nth] = at;
@@ -170,12 +171,21 @@ function readFields(
   return -1;
 }
 
-/** Fields of the format are left to others where they are not sealed. */
-function storedEnd(bytes: Uint8Array, at: number, isOfFormat: boolean): number {
+/** An `.auth` that is not sealed is left to others. */
+function storedEnd(bytes: Uint8Array, at: number, nameFrom: number): number {
   const key = form.literal(bytes, at, sealedForm.key);
   const sealed = key > 0 ? form.literal(bytes, form.digest(bytes, key), sealedForm.sealed) : -1;
   const end = form.literal(bytes, form.sealed(bytes, sealed), sealedForm.end);
-  return end > 0 || isOfFormat ? end : form.value(bytes, at, valueDepthMax);
+  if (end > 0) return end;
+  if (bytes[nameFrom] !== dot) return form.value(bytes, at, valueDepthMax);
+  return form.literal(bytes, nameFrom, formatName.command) > 0 ? commandEnd(bytes, at) : -1;
+}
+
+/** What a command asked, shown (§5). */
+function commandEnd(bytes: Uint8Array, at: number): number {
+  const input = form.literal(bytes, at, commandForm.input);
+  const name = form.literal(bytes, form.digest(bytes, input), commandForm.name);
+  return form.literal(bytes, form.commandName(bytes, name), commandForm.end);
 }
 
 function digestEnd(bytes: Uint8Array, at: number): number {
