@@ -106,6 +106,10 @@ export const settings = {
     about: "The Ed25519 seed that this instance cosigns with, never the log's own; made and kept under MINUTEBOOK_HOME when absent.",
     secret: true,
   },
+  MINUTEBOOK_STATE_EVERY_S: {
+    schema: z.coerce.number().int().min(0).max(31_536_000).default(3_600),
+    about: "Every so many seconds the log commits to its own state: the heads of all streams, the rows of all projections. 0: never.",
+  },
   MINUTEBOOK_METRICS_TOKEN: {
     schema: z.string().min(16, "has fewer than 16 characters").optional(),
     about: "Whoever reads /metrics shows this as a bearer token; without it, only this machine reads them.",
@@ -149,6 +153,7 @@ export type Config = {
   readonly cosigners: string | undefined;
   readonly cosign: string | undefined;
   readonly cosignerKey: string | undefined;
+  readonly stateEveryMs: number;
   readonly metricsToken: string | undefined;
   readonly production: boolean;
   readonly logLevel: string;
@@ -250,6 +255,7 @@ const configOf = (values: Values): Config => ({
   cosigners: values.MINUTEBOOK_COSIGNERS,
   cosign: values.MINUTEBOOK_COSIGN,
   cosignerKey: values.MINUTEBOOK_COSIGNER_KEY,
+  stateEveryMs: 1_000 * values.MINUTEBOOK_STATE_EVERY_S,
   metricsToken: values.MINUTEBOOK_METRICS_TOKEN,
   production: values.MINUTEBOOK_PRODUCTION,
   logLevel: values.MINUTEBOOK_LOG_LEVEL,

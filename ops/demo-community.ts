@@ -1,7 +1,12 @@
 import type { Json } from "../domain/log/canonical-json.ts";
 import type { Accepted } from "../commands/answer.ts";
 import { commandNamed, found } from "./founding.ts";
+import { committedStates } from "../domain/state.ts";
+import { commands } from "./commands.ts";
 import type { Instance } from "./instance.ts";
+import { rowsAtHead } from "./instance/rows.ts";
+import { commitState } from "./processes/state.ts";
+import { projections } from "./projections.ts";
 
 export type DemoMember = { readonly handle: string; readonly role: string; readonly memberId: string };
 
@@ -29,6 +34,7 @@ export async function demoCommunity(instance: Instance): Promise<readonly DemoMe
     others.map(({ memberId }) => memberId),
   );
   await openProposal(instance, ana, others[0]!.memberId);
+  await commitFirstState(instance);
   return [{ handle: "ana", role: "admin", memberId: ana }, ...others];
 }
 
@@ -59,6 +65,13 @@ async function openProposal(instance: Instance, ana: string, ben: string) {
   const { proposalId } = created as { proposalId: string };
   await ask(instance, ana, "OpenVoting", "open-market", { proposalId, closesAt: await sevenDaysOn(instance, proposalId) });
   await ask(instance, ben, "CastBallot", "cast-market", { proposalId, choice: "for" });
+}
+
+/** So that streams can be shown to be whole from the first day on. */
+async function commitFirstState({ log, database, handler, ambient }: Instance): Promise<void> {
+  if ((await log.read(committedStates.name)).length > 0) return;
+  await rowsAtHead({ log, database, ambient });
+  await commitState({ log, database, projections, handler, commands });
 }
 
 /** Counted from the draft's own time: the same again when the demo is made again. */

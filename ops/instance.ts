@@ -9,6 +9,7 @@ import type { Attached } from "./instance/attach.ts";
 import type { BallotBox } from "./instance/ballots.ts";
 import { commands, policies } from "./commands.ts";
 import type { Config, ProcessRole } from "./config.ts";
+import { projections } from "./projections.ts";
 import { cipher, publicKeyOf } from "./crypto.ts";
 import { factsOf } from "./instance/facts.ts";
 import { guestsOnly, type Identity, tokenIdentity } from "./http/identity.ts";
@@ -22,6 +23,7 @@ import { runPolicies } from "./processes/policies.ts";
 import { runSigner } from "./processes/signer.ts";
 import type { Policy } from "../domain/log/signed/policy.ts";
 import { reach } from "./sending/addresses.ts";
+import { runStates } from "./processes/state.ts";
 import { runTimers } from "./processes/timers.ts";
 import { keepMarkov } from "./instance/markov.ts";
 import { CountedCommands } from "./metrics/counted-commands.ts";
@@ -164,6 +166,8 @@ async function startTasks(tasks: Tasks, signal: AbortSignal): Promise<void> {
         signal,
       ),
     );
+  if (roles.includes("projector") && config.stateEveryMs > 0)
+    running.push(runStates({ log, database, projections, handler, commands, logger, ambient }, config.stateEveryMs, signal));
   if (roles.includes("deliverer"))
     running.push(
       runDeliverer(

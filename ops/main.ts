@@ -37,6 +37,11 @@ const commands: Readonly<Record<string, Command>> = {
     about: "fold history up to a position, and print the digests of its rows",
     load: () => import("./cli/replay.ts"),
   },
+  "commit-state": {
+    usage: "commit-state [--json]",
+    about: "commit to the heads of all streams and the rows of all projections, now",
+    load: () => import("./cli/commit-state.ts"),
+  },
   doctor: {
     usage: "doctor [--json]",
     about: "check the machine, the configuration and the instance",

@@ -1,6 +1,6 @@
 /** One hash of all that a table says, equal wherever the same log was read. */
 import { b64u, concat, sha256, utf8 } from "../domain/log/hash.ts";
-import { canonical, type Json } from "../domain/log/canonical-json.ts";
+import { canonical, type JsonObject } from "../domain/log/canonical-json.ts";
 import { quoted, type Query } from "./database.ts";
 import { columnsOf, storedKeyOf, type Projection, type Row, type Table } from "./projection.ts";
 
@@ -20,14 +20,8 @@ export async function digestTables(query: Query, schema: string, projection: Pro
  * Rows come in the order of their keys, with all columns but positions, which differ between engines; bytes as b64u.
  */
 async function digestTable(query: Query, schema: string, table: Table): Promise<{ table: string; rows: number; digest: string }> {
-  const types = columnsOf(table);
-  const key = storedKeyOf(table);
-  const columns = Object.keys(types).filter((column) => !table.positions?.includes(column));
-  const typeOf = (column: string) => types[column]!.split(" ")[0]!;
-  const inOrder = (column: string) => `${quoted(column)}${typeOf(column) === "text" ? ' collate "C"' : ""}`;
-  const order = key.map(inOrder).join(", ");
+  const { select, order, key, typeOf } = inOrder(schema, table);
   const after = `(${order}) > (${key.map((column, index) => `$${index + 1}::${typeOf(column)}`).join(", ")})`;
-  const select = `select ${columns.map(quoted).join(", ")} from ${quoted(schema)}.${quoted(table.name)}`;
   let link = sha256(`minutebook/table/v1\n${table.name}\n`);
   let rows = 0;
   for (let last: Row | undefined; ;) {
@@ -43,5 +37,17 @@ async function digestTable(query: Query, schema: string, table: Table): Promise<
   }
 }
 
-const asJson = (row: Row): Json =>
+/** How a table is read for its digest: all columns but positions, in the order of its key, wherever the database stands. */
+export function inOrder(schema: string, table: Table) {
+  const types = columnsOf(table);
+  const key = storedKeyOf(table);
+  const columns = Object.keys(types).filter((column) => !table.positions?.includes(column));
+  const typeOf = (column: string) => types[column]!.split(" ")[0]!;
+  const bytewise = (column: string) => `${quoted(column)}${typeOf(column) === "text" ? ' collate "C"' : ""}`;
+  const select = `select ${columns.map(quoted).join(", ")} from ${quoted(schema)}.${quoted(table.name)}`;
+  return { select, order: key.map(bytewise).join(", "), key, typeOf };
+}
+
+/** A row as it is hashed. */
+export const asJson = (row: Row): JsonObject =>
   Object.fromEntries(Object.entries(row).map(([column, cell]) => [column, cell instanceof Uint8Array ? b64u(cell) : cell]));

@@ -52,3 +52,11 @@ export const rowsAt =
       await wait(pollMs);
     }
   };
+
+/** Resolves when the rows of every projection show all that the log holds now. */
+export async function rowsAtHead({ log, database, ambient }: Reading): Promise<void> {
+  const head = await log.head();
+  if (head) await Promise.all(projections.map(({ name }) => rowsAt(database, ambient, name)(head.position)));
+}
+
+type Reading = { readonly log: EventLog; readonly database: Database; readonly ambient: Pick<Ambient, "wait"> };
