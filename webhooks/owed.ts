@@ -3,7 +3,7 @@ import { sha256 } from "../domain/log/hash.ts";
 import type { Query } from "../projections/database.ts";
 import type { Cell } from "../projections/projection.ts";
 import type { Profile, Settings, Tellable } from "./profile.ts";
-import { toldId } from "./told-id.ts";
+import { toldId } from "./tellable.ts";
 import type { Wake } from "./wake.ts";
 
 export type Owed = {

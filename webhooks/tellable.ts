@@ -2,6 +2,7 @@
 import { isCausedByTelling } from "../domain/administration/webhook.ts";
 import type { Json } from "../domain/log/canonical-json.ts";
 import type { Placed } from "../domain/log/event-log.ts";
+import { hex, sha256 } from "../domain/log/hash.ts";
 import { isSealed } from "../domain/log/sealed.ts";
 import { type Keeping, mayRead, type Viewer } from "../domain/visibility.ts";
 import { type EventType, readEvent } from "../event-schemas/catalogue.ts";
@@ -16,6 +17,9 @@ export type Telling = {
 };
 
 export type Tale = Pick<Placed, "entry" | "data" | "leafIndex">;
+
+/** The id that receivers know an event by, the same for ever. 64 bits of its id, unique in the world only with its log: a clash is looked for. */
+export const toldId = ({ entry }: Pick<Tellable, "entry">): string => `evt_${hex(sha256(`${entry.log}\n${entry.id}`).subarray(0, 8))}`;
 
 type Fields = Record<string, Json>;
 type Visible = Tale & { readonly fields: Fields; readonly cells: readonly SealedCell[] };

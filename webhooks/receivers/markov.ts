@@ -7,7 +7,7 @@ import { utf8 } from "../../domain/log/hash.ts";
 import { grHeader, type SignWithSeed, standardHeader, tellingHeaders } from "../signature.ts";
 import type { Profile, Rendering, Tellable } from "../profile.ts";
 import { faultOf, restOf } from "./answers.ts";
-import { toldId } from "../told-id.ts";
+import { toldId } from "../tellable.ts";
 
 type Fields = Readonly<Record<string, Json>>;
 /** An event's part of the envelope. */

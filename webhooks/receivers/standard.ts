@@ -6,7 +6,7 @@ import { contextOf } from "../../event-schemas/catalogue.ts";
 import type { Profile, Rendering, Settings, Tellable } from "../profile.ts";
 import { type SignWithSeed, standardHeader, tellingHeaders } from "../signature.ts";
 import { faultOf } from "./answers.ts";
-import { toldId } from "../told-id.ts";
+import { toldId } from "../tellable.ts";
 
 /** `BallotCast` → `voting.ballot_cast` */
 function typeOf(type: string): string {
