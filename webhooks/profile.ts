@@ -2,6 +2,7 @@
  * What a webhook profile is: how events are put into a receiver's words, how a request is signed, and what an answer means. `receivers/` holds
  * one file a profile; `fan-out.ts` and `deliver.ts` know no profile by name.
  */
+import type { WebhookSettings } from "../domain/administration/webhook.ts";
 import type { SignatureScheme } from "../event-schemas/administration.ts";
 import type { Entry } from "../domain/log/entry.ts";
 import type { Json } from "../domain/log/canonical-json.ts";
@@ -21,17 +22,7 @@ export type Tellable = {
   readonly erased: readonly string[];
 };
 
-export type Settings = {
-  readonly webhookId: string;
-  readonly types: readonly string[];
-  readonly filter: readonly { readonly field: string; readonly equals: string }[];
-  readonly order: "none" | "subject" | "endpoint";
-  readonly payload: "full" | "thin";
-  readonly batchMax: number;
-  readonly awaitCheckpoint: boolean;
-  readonly onDead: "continue" | "hold";
-  readonly perMinuteMax?: number;
-};
+export type Settings = WebhookSettings & { readonly webhookId: string };
 
 /** One event in a receiver's words. The same event gives the same bytes for ever: nothing in them is drawn, timed or counted. */
 export type Rendering =

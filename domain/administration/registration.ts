@@ -11,11 +11,13 @@ import {
   onlyTheWebhook,
   PerMinute,
   settingsFault,
+  settingsIn,
   settingsRules,
   strict,
   there,
   thereRules,
   theWebhook,
+  usualSettings,
   webhook,
   type WebhookSettings,
 } from "./webhook.ts";
@@ -25,19 +27,8 @@ const deliverer = "system:deliverer";
 const configured = "system:markov";
 
 const Address = Type.String({ minLength: 1, maxLength: addressLengthMax, description: "https, without user or fragment." });
-const usually: WebhookSettings = {
-  types: [],
-  filter: [],
-  order: "subject",
-  payload: "full",
-  batchMax: 1,
-  awaitCheckpoint: false,
-  onDead: "continue",
-};
 
 const theRegistered = ({ input, made }: Pick<Call<{ webhookId?: string }>, "input" | "made">) => input.webhookId ?? made(0);
-const present = <T extends object>(given: T): Partial<T> =>
-  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<T>;
 
 export const registering = decider({
   stream: webhook,
@@ -93,7 +84,7 @@ export const registering = decider({
       if (context.reads.namesake.status !== "unknown") return reject("ID_OF_A_MEMBER");
       const address = readAddress(input.url, { anyHttp: context.by === configured });
       if ("fault" in address) return reject(address.fault);
-      const settings = { ...usually, ...present(given(input)) } as WebhookSettings;
+      const settings = { ...usualSettings, ...settingsIn(input) } as WebhookSettings;
       const fault = settingsFault(profile, settings);
       if (fault) return fault;
       if (from !== "now" && from > context.asOf) return reject("BEYOND_THE_LOG", { size: context.asOf });
@@ -111,19 +102,7 @@ export const registering = decider({
   },
 });
 
-type Given = { readonly [N in keyof WebhookSettings]?: WebhookSettings[N] | null | undefined };
-const given = ({ types, filter, order, payload, batchMax, awaitCheckpoint, onDead, perMinuteMax }: Given) => ({
-  types,
-  filter,
-  order,
-  payload,
-  batchMax,
-  awaitCheckpoint,
-  onDead,
-  perMinuteMax,
-});
-
-const recorded = ({ types, filter, perMinuteMax, ...settings }: WebhookSettings) => ({
+export const recorded = ({ types, filter, perMinuteMax, ...settings }: WebhookSettings) => ({
   ...settings,
   types: [...types],
   filter: [...filter],
@@ -185,7 +164,7 @@ export const changing = decider({
       if ("rejected" in standing) return standing;
       const address = input.url === undefined ? undefined : readAddress(input.url, { anyHttp: by === configured });
       if (address && "fault" in address) return reject(address.fault);
-      const settings = { ...standing.settings, ...present(given(input)) } as WebhookSettings;
+      const settings = { ...standing.settings, ...settingsIn(input) } as WebhookSettings;
       const fault = settingsFault(standing.profile, settings);
       if (fault) return fault;
       return [webhookEvents.WebhookChanged({ webhookId: input.webhookId, ...(address && { url: address.url }), ...recorded(settings) })];

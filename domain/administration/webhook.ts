@@ -23,6 +23,18 @@ export type WebhookSettings = {
   readonly perMinuteMax?: number | undefined;
 };
 
+/** Of a webhook whose registration says nothing else. */
+export const usualSettings: WebhookSettings = {
+  types: [],
+  filter: [],
+  order: "subject",
+  payload: "full",
+  batchMax: 1,
+  awaitCheckpoint: false,
+  onDead: "continue",
+};
+const settingNames = [...Object.keys(usualSettings), "perMinuteMax"] as readonly (keyof WebhookSettings)[];
+
 export type WebhookSecret = {
   readonly kid: string;
   readonly scheme: SignatureScheme;
@@ -47,16 +59,13 @@ const onIt = (state: WebhookState, change: (registered: Registered) => Partial<R
 const inStatus = (state: WebhookState, status: "running" | "paused" | "disabled"): WebhookState =>
   state.status === "none" || state.status === "removed" ? state : { ...state, status };
 
-const settingsIn = ({ types, filter, order, payload, batchMax, awaitCheckpoint, onDead, perMinuteMax }: WebhookSettings) => ({
-  types,
-  filter,
-  order,
-  payload,
-  batchMax,
-  awaitCheckpoint,
-  onDead,
-  ...(perMinuteMax !== undefined && { perMinuteMax }),
-});
+type Given = { readonly [N in keyof WebhookSettings]?: WebhookSettings[N] | null | undefined };
+/** Those of the settings that stand in it. */
+export const settingsIn = <G extends Given>(given: G) =>
+  Object.fromEntries(settingNames.filter((name) => given[name] !== undefined).map((name) => [name, given[name]])) as Pick<
+    G,
+    keyof G & keyof WebhookSettings
+  >;
 
 const withSecret = (secrets: readonly WebhookSecret[], kid: string, change: (secret: WebhookSecret) => WebhookSecret) =>
   secrets.map((secret) => (secret.kid === kid ? change(secret) : secret));

@@ -1,5 +1,6 @@
 /** A delivering process over rows that a test puts there, with receivers that do as they are told and a clock that may be held. */
 import pg from "pg";
+import { usualSettings } from "../../domain/administration/webhook.ts";
 import { Unavailable } from "../../domain/log/event-log.ts";
 import { entryHash } from "../../domain/log/ids.ts";
 import { sha256, utf8 } from "../../domain/log/hash.ts";
@@ -198,7 +199,7 @@ function rowsIn(database: Database, profile: Profile, subjects: Map<number, stri
     async register(webhookId, { settings = {}, profile: named = profile.name, status = "active", secrets = ["active"] } = {}) {
       await database.query(
         "insert into webhook.subscription (webhook_id, profile, status, from_leaf, settings, url, revision) values ($1, $2, $3, 0, $4, $5, 0)",
-        [webhookId, named, status, JSON.stringify({ ...plain, ...settings }), JSON.stringify({ webhookId })],
+        [webhookId, named, status, JSON.stringify({ ...usualSettings, ...settings }), JSON.stringify({ webhookId })],
       );
       for (const state of secrets)
         await database.query(
@@ -218,16 +219,6 @@ function rowsIn(database: Database, profile: Profile, subjects: Map<number, stri
     },
   };
 }
-
-const plain: Omit<Settings, "webhookId"> = {
-  types: [],
-  filter: [],
-  order: "subject",
-  payload: "full",
-  batchMax: 1,
-  awaitCheckpoint: false,
-  onDead: "continue",
-};
 
 const tellable = ({ changed, erased }: Rig, leafIndex: number, subject: string): Tellable => {
   const data = { ...dataOf(leafIndex, subject), ...(changed.has(leafIndex) && { more: true }) };

@@ -2,6 +2,8 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { type ChainEnd, writeEntries } from "../../commands/entries.ts";
+import { recorded } from "../../domain/administration/registration.ts";
+import { usualSettings } from "../../domain/administration/webhook.ts";
 import { canonical, type Json } from "../../domain/log/canonical-json.ts";
 import { type EventLog, type Placed, Unavailable } from "../../domain/log/event-log.ts";
 import { sha256, utf8 } from "../../domain/log/hash.ts";
@@ -178,13 +180,7 @@ export const registered = (n: number, more: Partial<Parameters<typeof webhookEve
     webhookId: hook(n),
     profile: "standard",
     url: `https://receiver.example/${n}`,
-    types: [],
-    filter: [],
-    order: "subject",
-    payload: "full",
-    batchMax: 1,
-    awaitCheckpoint: false,
-    onDead: "continue",
+    ...recorded(usualSettings),
     ...more,
   });
 

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { usualSettings } from "../../domain/administration/webhook.ts";
 import type { Json } from "../../domain/log/canonical-json.ts";
 import { writeEntry, type Entry } from "../../domain/log/entry.ts";
 import { contextOf } from "../../event-schemas/catalogue.ts";
@@ -35,16 +36,7 @@ function told(type: string, data: Record<string, Json>, more: Partial<Tellable> 
   return { type, data, recorded: data, entry, leafIndex: 41, erased: [], ...rest };
 }
 
-const settings: Settings = {
-  webhookId: id(9),
-  types: [],
-  filter: [],
-  order: "subject",
-  payload: "full",
-  batchMax: 1,
-  awaitCheckpoint: false,
-  onDead: "continue",
-};
+const settings: Settings = { webhookId: id(9), ...usualSettings };
 
 const opened = {
   contributionId: contribution,
