@@ -1,4 +1,5 @@
 import { administrationCommands } from "../commands/administration.ts";
+import { logKeysCommands } from "../commands/log-keys.ts";
 import { membershipCommands, membershipPolicies } from "../commands/membership.ts";
 import { stateCommands } from "../commands/state.ts";
 import { tasksCommands } from "../commands/tasks.ts";
@@ -7,5 +8,12 @@ import { votingCommands } from "../commands/voting.ts";
 import { votingPolicies } from "../commands/voting-policies.ts";
 
 /** Every command and every policy of this program. */
-export const commands = [...administrationCommands, ...membershipCommands, ...votingCommands, ...tasksCommands, ...stateCommands];
+export const commands = [
+  ...administrationCommands,
+  ...membershipCommands,
+  ...votingCommands,
+  ...tasksCommands,
+  ...stateCommands,
+  ...logKeysCommands,
+];
 export const policies = [...membershipPolicies, ...votingPolicies, ...tasksPolicies];

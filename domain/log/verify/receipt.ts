@@ -5,7 +5,7 @@ import { b64u, fromB64, fromUtf8, sha256 } from "../hash.ts";
 import type { Problem } from "./checker.ts";
 import { readEntry } from "./entry.ts";
 import { reasonOf } from "./examine.ts";
-import { openCheckpoint, parseDecimal, parseVkey, type Checkpoint, type VerifyEd25519 } from "./note.ts";
+import { openCheckpoint, parseCheckpoint, parseDecimal, parseNote, parseVkey, type Checkpoint, type VerifyEd25519 } from "./note.ts";
 import { assertDigest, commitmentOf, isName, isObject, readDisclosure } from "./payload.ts";
 import type { Standing } from "../signed/policy.ts";
 import { checkInclusion } from "./tree.ts";
@@ -29,15 +29,19 @@ export type ReceiptResult =
   | { readonly exit: 0; readonly receipt: Receipt; readonly notes: readonly string[] }
   | { readonly exit: 3; readonly problem: Problem; readonly notes: readonly string[] };
 
-/** The key must come from the user: a receipt says nothing of whose log it is of. */
+/** The key must come from the user: a receipt says nothing of whose log it is of. With the log's keys it may be any of them that the checkpoint asks for. */
 export async function verifyReceipt(
   text: string,
-  { vkey, verify, cosigners }: { vkey: string; verify: VerifyEd25519; cosigners?: Cosigners },
+  { vkey, keys, verify, cosigners }: { vkey: string; keys?: SignedByKeys | undefined; verify: VerifyEd25519; cosigners?: Cosigners },
 ): Promise<ReceiptResult> {
   try {
+    const note = noteOf(text);
+    const checkpoint = keys ? await keys.openCheckpoint(note, vkey, verify) : await openCheckpoint(note, parseVkey(vkey), verify);
+    const standing = await cosigners?.(note);
+    if (standing?.isQuorum === false) throw new Malformed(`cosigned by ${standing.cosigned.length} of ${standing.of}, below the quorum`);
     return {
       exit: 0,
-      receipt: await openReceipt(text, vkey, verify, cosigners),
+      receipt: { ...readReceipt(text), checkpoint, standing },
       notes: ["not in a receipt: the stream's chain, the derivation of ids"],
     };
   } catch (fault) {
@@ -45,13 +49,22 @@ export async function verifyReceipt(
   }
 }
 
-async function openReceipt(text: string, vkey: string, verify: VerifyEd25519, cosigners: Cosigners): Promise<Receipt> {
+/** What opens a checkpoint of a log that had several keys, for whoever trusts one of them. */
+export type SignedByKeys = { readonly openCheckpoint: (note: string, trusted: string, verify: VerifyEd25519) => Promise<Checkpoint> };
+
+const titleLine = "c2sp.org/tlog-proof@v1\n";
+
+/** The checkpoint in a receipt, signed as it is. Throws `Malformed`. */
+export function noteOf(text: string): string {
   const end = text.indexOf("\n\n");
-  const [title, extra, indexLine, ...hashes] = text.slice(0, Math.max(end, 0)).split("\n");
-  if (title !== "c2sp.org/tlog-proof@v1") throw new Malformed("not a receipt");
-  const checkpoint = await openCheckpoint(text.slice(end + 2), parseVkey(vkey), verify);
-  const standing = await cosigners?.(text.slice(end + 2));
-  if (standing?.isQuorum === false) throw new Malformed(`cosigned by ${standing.cosigned.length} of ${standing.of}, below the quorum`);
+  if (end < 0 || !text.startsWith(titleLine)) throw new Malformed("not a receipt");
+  return text.slice(end + 2);
+}
+
+/** All that a receipt proves once its checkpoint's signature is checked, which is left to the caller. Throws `Malformed`. */
+export function readReceipt(text: string): Omit<Receipt, "standing"> {
+  const checkpoint = parseCheckpoint(parseNote(noteOf(text)).text);
+  const [, extra, indexLine, ...hashes] = text.slice(0, text.indexOf("\n\n")).split("\n");
   const index = parseDecimal(after("index ", indexLine));
   const path = hashes.map((line) => {
     const hash = fromB64(line);
@@ -67,7 +80,7 @@ async function openReceipt(text: string, vkey: string, verify: VerifyEd25519, co
   const lines = [...digests].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, digest]) => `${name} ${digest}\n`);
   if (commitmentOf(lines) !== entry.payload) throw new Malformed("the fields are not what the entry commits to");
   const withheld = [...digests.keys()].filter((name) => !Object.hasOwn(shown, name));
-  return { entry, hash: b64u(hash), index, checkpoint, standing, shown, withheld };
+  return { entry, hash: b64u(hash), index, checkpoint, shown, withheld };
 }
 
 function after(word: string, line: string | undefined): string {
