@@ -8,9 +8,9 @@ import { cosignersIn, type Policy } from "../../domain/log/signed/policy.ts";
 import { bundleFinding, count, inWords, receiptFinding } from "../../read-api/explorer/verifier/words.ts";
 import { useNodeHashes, verifyEd25519 } from "../crypto.ts";
 import { verifyPieces } from "../../read-api/explorer/verifier/verify-pieces.ts";
+import { isFork } from "../../domain/log/signed/fork.ts";
 import { isPromise } from "../../domain/log/signed/promise.ts";
 import { piecesAt } from "./pieces-on-disk.ts";
-import { forkFinding, isFork } from "./remote/fork-file.ts";
 import { Examiner } from "./examiner.ts";
 
 export type VerifyOptions = {
@@ -64,12 +64,7 @@ export async function verifyPath(
     return result.exit;
   }
   const head = (await readAtMost(path, headBytes).catch(() => Buffer.alloc(0))).toString("latin1");
-  if (isFork(head)) {
-    const { words, isProven } = await forkFinding(await readText("", path, smallFileBytesMax), options.vkey);
-    out(options.json ? `${JSON.stringify({ exit: 3, isProven, says: words })}\n` : words);
-    return 3;
-  }
-  if (options.against !== undefined || isTarOrPromise(head)) return verifyTogether(path, options, out, err);
+  if (options.against !== undefined || isForPieces(head)) return verifyTogether(path, options, out, err);
   if (options.vkey === undefined) {
     err("A receipt does not say whose it is: give the log's key with --vkey.\n");
     return 2;
@@ -81,7 +76,7 @@ export async function verifyPath(
 
 const cosignersOf = (policy: Policy | undefined) => policy && cosignersIn(policy, verifyEd25519);
 
-const isTarOrPromise = (head: string) => isPromise(head) || head.slice(257, 262) === "ustar";
+const isForPieces = (head: string) => isPromise(head) || isFork(head) || head.slice(257, 262) === "ustar";
 
 async function verifyTogether(
   path: string,

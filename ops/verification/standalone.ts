@@ -1,16 +1,18 @@
 /** The verifier as one script for plain Node, version 20 or later, that needs nothing else: `npm run generate` makes it of this. */
 import * as crypto from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { useSha256 } from "../../domain/log/hash.ts";
 import { verifyEd25519 } from "../../domain/log/signed/ed25519.ts";
 import type { Piece } from "../../read-api/explorer/verifier/pieces.ts";
-import { verifyPieces } from "../../read-api/explorer/verifier/verify-pieces.ts";
+import { cosignersOf, verifyPieces } from "../../read-api/explorer/verifier/verify-pieces.ts";
 import { inWords } from "../../read-api/explorer/verifier/words.ts";
 import { piecesAt } from "./pieces-on-disk.ts";
 
-const usage = `Usage: node minutebook-verify.mjs DIR|FILE [--vkey KEY] [--complete]
-Checks an evidence bundle (its directory or its tar), a receipt (.tlog-proof) or a promise (.tlog-promise; a second
-DIR or FILE is what the promise is held against). Exit status: 0 all good, 3 something does not verify, 2 usage.
+const usage = `Usage: node minutebook-verify.mjs DIR|FILE [--vkey KEY] [--policy FILE] [--complete]
+Checks an evidence bundle (its directory or its tar), a receipt (.tlog-proof), a promise (.tlog-promise; a second
+DIR or FILE is what the promise is held against) or a fork in writing. --policy names whose cosignatures are asked for
+(C2SP tlog-policy). Exit status: 0 all good, 3 something does not verify, 2 usage.
 `;
 
 async function main(args: readonly string[]): Promise<0 | 2 | 3> {
@@ -19,7 +21,7 @@ async function main(args: readonly string[]): Promise<0 | 2 | 3> {
     asked = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { vkey: { type: "string" }, complete: { type: "boolean" }, help: { type: "boolean" } },
+      options: { vkey: { type: "string" }, policy: { type: "string" }, complete: { type: "boolean" }, help: { type: "boolean" } },
     });
   } catch (fault) {
     return refuse(`${(fault as Error).message}\n${usage}`);
@@ -36,8 +38,11 @@ async function main(args: readonly string[]): Promise<0 | 2 | 3> {
     isBundle ||= found.isDirectory;
     pieces.push(...found.pieces);
   }
-  const { vkey, complete } = values;
-  const found = await verifyPieces(pieces, { verify: verifyEd25519, vkey, complete, isBundle });
+  const { vkey, complete, policy } = values;
+  if (policy !== undefined && !existsSync(policy)) return refuse(`There is no file ${policy}.\n`);
+  const cosigners = policy === undefined ? undefined : cosignersOf(readFileSync(policy, "utf8"), verifyEd25519);
+  if (cosigners && "say" in cosigners) return refuse(`${cosigners.say}\n`);
+  const found = await verifyPieces(pieces, { verify: verifyEd25519, vkey, complete, cosigners, isBundle });
   if (found.exit === 2) return refuse(`${found.say}\n`);
   process.stdout.write(inWords(found));
   return found.exit;

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { formatCosignerKey } from "../../domain/log/signed/cosignature.ts";
+import { signEd25519 } from "../../ops/crypto.ts";
 import { vectors } from "../log/vectors.ts";
 import { changedCases, discard, onDisk, printed, workedCases, type Case } from "./cases.ts";
 
@@ -79,7 +81,7 @@ describe.skipIf(!withBrowser)("the page", () => {
     const { files } = workedCases[0]!;
     const alone = await check({ files, vkey: undefined });
     expect(alone.kind).toBe("half");
-    expect(alone.text).toContain("The key was taken from the bundle itself");
+    expect(alone.text).toContain("The key was taken from the file itself");
     await tab.fill("#vkey", vectors.vkey);
     await tab.locator("#verdict.good").waitFor();
     expect((await verdict(tab)).text).not.toContain("The key was taken");
@@ -100,6 +102,22 @@ describe.skipIf(!withBrowser)("the page", () => {
     expect(await verdict(tab)).toMatchObject({ kind: "unclear", text: expect.stringContaining("give the log's key") });
     await tab.fill("#vkey", vectors.receipts[0]!.vkey);
     await tab.locator("#verdict.good").waitFor();
+  });
+
+  it("asks for the word of cosigners where a policy is given, typed or as a file", async () => {
+    const { publicKey } = signEd25519(new Uint8Array(32).fill(5));
+    const policy = `witness one ${formatCosignerKey("cosigner.example", publicKey)}\nquorum one\n`;
+    const { files, vkey } = { ...workedCases[0]!, vkey: vectors.vkey };
+    expect((await check({ files, vkey })).kind).toBe("good");
+    await tab.getByText("Whose cosignatures are asked for").click();
+    await tab.setInputFiles("#policy-file", [{ name: "policy", mimeType: "text/plain", buffer: Buffer.from(policy) }]);
+    await tab.locator("#verdict.bad").waitFor();
+    expect((await verdict(tab)).text).toContain("cosigned by 0 of 1, below the quorum");
+    await tab.fill("#policy", policy.replace("quorum one", "quorum none"));
+    await tab.locator("#verdict.good").waitFor();
+    await tab.fill("#policy", "nonsense");
+    await tab.locator("#verdict.unclear").waitFor();
+    expect((await verdict(tab)).text).toContain("This is not a policy of cosigners: line 1");
   });
 
   it("is used with the keyboard alone, and says its verdict to a screen reader", async () => {

@@ -1,11 +1,16 @@
 /** The script that is given away, under a plain Node: it says of everything what `minutebook verify` says. */
 import { execFileSync, spawn } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { signCheckpoint } from "../../domain/log/checkpoint.ts";
+import { cosign, formatCosignerKey } from "../../domain/log/signed/cosignature.ts";
+import { writeFork } from "../../domain/log/signed/fork.ts";
 import { signPromise } from "../../domain/log/signed/promise.ts";
 import { sha256 } from "../../domain/log/hash.ts";
+import { parseNote } from "../../domain/log/note.ts";
+import { parsePolicy } from "../../domain/log/signed/policy.ts";
 import { verifyReceipt } from "../../domain/log/verify.ts";
 import { verifyPath } from "../../ops/verification/files.ts";
 import { signEd25519, verifyEd25519 } from "../../ops/crypto.ts";
@@ -96,6 +101,49 @@ it("says whether a promise was kept, is still open, or is broken", async () => {
     out: expect.stringContaining("shows nothing recorded after it was due"),
   });
   expect(await run(broken, receipt, "--vkey", vkey)).toMatchObject({ exit: 3, out: expect.stringContaining("of another entry") });
+});
+
+it("asks for the word of a policy's cosigners, as the command does", async () => {
+  const { publicKey, sign } = signEd25519(new Uint8Array(32).fill(5));
+  const name = "cosigner.example";
+  const policy = join(folder, "policy");
+  writeFileSync(policy, `witness one ${formatCosignerKey(name, publicKey)}\nquorum one\n`);
+  const alone = onDisk(good);
+  const below = await run(alone, "--vkey", vkey, "--policy", policy);
+  expect(below).toMatchObject({ exit: 3, out: expect.stringContaining("cosigned by 0 of 1, below the quorum") });
+  const note = Buffer.from(good.files["checkpoint"]!).toString();
+  const line = await cosign({ name, publicKey, sign, time: 1_763_712_000, text: parseNote(note).text });
+  const cosigned = onDisk({ ...good, files: { ...good.files, checkpoint: Buffer.from(note + line) } });
+  const said: string[] = [];
+  const terminal = { out: (text: string) => said.push(text), err: (text: string) => said.push(text), isTerminal: false };
+  const ours = await verifyPath(cosigned, { vkey, policy: parsePolicy(readFileSync(policy, "utf8")) }, terminal);
+  const its = await run(cosigned, "--vkey", vkey, "--policy", policy);
+  expect([ours, said.join(""), its.out]).toEqual([0, its.out, expect.stringContaining("checkpoint: cosigned by 1 of 1")]);
+  writeFileSync(policy, "quorum nobody\n");
+  expect(await run(alone, "--vkey", vkey, "--policy", policy)).toMatchObject({ exit: 2, err: expect.stringContaining("line 1: nobody") });
+  expect(await run(alone, "--policy", join(folder, "nowhere"))).toMatchObject({ exit: 2, out: "" });
+});
+
+it("says what a fork proves, and what none does, as the command does", async () => {
+  const { publicKey, sign } = signEd25519(Uint8Array.from(Buffer.from(seed, "hex")));
+  const note = (fill: number) => signCheckpoint({ origin: log, size: 7, root: new Uint8Array(32).fill(fill) }, publicKey, sign);
+  const write = async (name: string, fills: readonly [number, number]) => {
+    const path = join(folder, name);
+    writeFileSync(path, writeFork({ vkey, checkpoints: [await note(fills[0]), await note(fills[1])] }));
+    return path;
+  };
+  for (const [path, key, says] of [
+    [await write("fork.json", [1, 2]), vkey, "FORK PROVEN: the log's key signed a tree of 7 entries and one of 7"],
+    [await write("fork.json", [1, 2]), undefined, "identity not checked"],
+    [await write("none.json", [1, 1]), vkey, "no fork is proven: the same tree twice"],
+  ] as const) {
+    const said: string[] = [];
+    const terminal = { out: (text: string) => said.push(text), err: (text: string) => said.push(text), isTerminal: false };
+    const ours = await verifyPath(path, { vkey: key }, terminal);
+    const its = await run(path, ...(key === undefined ? [] : ["--vkey", key]));
+    expect([ours, its.exit, its.out]).toEqual([3, 3, said.join("")]);
+    expect(its.out).toContain(says);
+  }
 });
 
 it("ends with 2 where it was asked wrongly, and with 3 where a file of a bundle is missing", async () => {

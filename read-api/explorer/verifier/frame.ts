@@ -13,9 +13,9 @@ h2{font-size:1.5rem;line-height:1.2;margin:0 0 .6em}h3{font-size:1rem;margin:1.4
 #drop.over{border-color:var(--mark)}
 .pick{position:relative;display:inline-block;margin:.4rem .3rem 0;padding:.55rem 1.1rem;border:1px solid var(--mark);border-radius:.5rem;color:var(--mark);cursor:pointer}
 .pick input{position:absolute;inset:0;width:100%;opacity:0;cursor:pointer}
-.pick:focus-within,#vkey:focus-visible,#verdict:focus-visible{outline:3px solid var(--mark);outline-offset:2px}
-label.key{display:block;margin:1rem 0 .3rem}
-#vkey{width:100%;padding:.6rem .7rem;font:.86em/1.4 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;color:inherit;background:var(--card);border:1px solid var(--line);border-radius:.5rem}
+.policy{margin-top:1rem}.pick:focus-within,#vkey:focus-visible,#policy:focus-visible,summary:focus-visible,#verdict:focus-visible{outline:3px solid var(--mark);outline-offset:2px}
+summary{cursor:pointer;color:var(--mark)}label.key{display:block;margin:1rem 0 .3rem}
+#vkey,#policy{width:100%;padding:.6rem .7rem;font:.86em/1.4 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;color:inherit;background:var(--card);border:1px solid var(--line);border-radius:.5rem}
 #verdict{margin-top:1.6rem;padding:1.2rem 1.3rem;background:var(--card);border:1px solid var(--line);border-left:.5rem solid var(--soft);border-radius:.6rem}
 #verdict.good{border-left-color:var(--good)}#verdict.good h2{color:var(--good)}
 #verdict.bad{border-left-color:var(--bad)}#verdict.bad h2{color:var(--bad)}
@@ -27,7 +27,7 @@ ul{margin:.3em 0;padding-left:1.2em}progress{width:100%}
 
 const body = `<main>
 <h1>Check a minute book</h1>
-<p>Drop an evidence bundle here (its directory, its files or its tar), a receipt (<code>.tlog-proof</code>) or a promise (<code>.tlog-promise</code>; with a bundle or a receipt it is said whether it was kept). All is checked on this device: the page has no access to any network.</p>
+<p>Drop an evidence bundle here (its directory, its files or its tar), a receipt (<code>.tlog-proof</code>) or a promise (<code>.tlog-promise</code>; with a bundle or a receipt it is said whether it was kept), or a fork in writing. All is checked on this device: the page has no access to any network.</p>
 <p id="ready" class="warning">This page needs JavaScript, and a browser of 2023 or later.</p>
 <div id="drop">
 <p>Drop files here, or choose</p>
@@ -37,6 +37,11 @@ const body = `<main>
 <label class="key" for="vkey">The log’s key</label>
 <input id="vkey" autocomplete="off" spellcheck="false" placeholder="minutes.example.org/log+f3b3ae86+AQ…" aria-describedby="about-key">
 <p id="about-key" class="soft">From somewhere else than the files: a letter, a printed minute, a friend’s note. Without it a bundle is checked against the key that it names itself.</p>
+<details class="policy"><summary>Whose cosignatures are asked for</summary>
+<label class="key" for="policy">A policy of cosigners</label>
+<textarea id="policy" rows="5" autocomplete="off" spellcheck="false" placeholder="witness one cosigner.example+…&#10;quorum one" aria-describedby="about-policy"></textarea>
+<span class="pick"><input id="policy-file" type="file" aria-label="Choose the file of a policy"><span aria-hidden="true">from a file</span></span>
+<p id="about-policy" class="soft">Lines <code>witness</code>, <code>group</code> and <code>quorum</code> (C2SP tlog-policy). Yours, or from somebody other than the log. What stands below its quorum does not verify; without a policy nobody’s word is asked for.</p></details>
 <section id="verdict" tabindex="-1" aria-live="polite" aria-label="Verdict" hidden></section>
 </main>`;
 

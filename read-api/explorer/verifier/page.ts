@@ -1,7 +1,9 @@
 /** The script of the verifier's page. It asks nothing of any network; what is dropped on it never leaves it. */
 import { verifyEd25519 } from "../../../domain/log/signed/ed25519.ts";
+import { type Entry, pieceOf, piecesBelow } from "./dropped.ts";
 import type { Piece } from "./pieces.ts";
-import { verifyPieces, type Unclear } from "./verify-pieces.ts";
+import { type Pairs, toldOf } from "./told.ts";
+import { cosignersOf, verifyPieces, type Unclear } from "./verify-pieces.ts";
 import { count, type Finding } from "./words.ts";
 
 /** As much of a browser as this page uses. */
@@ -18,12 +20,6 @@ type Element = {
   setAttribute(name: string, value: string): void;
   focus(): void;
   addEventListener(type: string, listener: (event: DropEvent) => void): void;
-};
-type Entry = {
-  readonly isDirectory: boolean;
-  readonly fullPath: string;
-  file(done: (file: File) => void, failed: (why: Error) => void): void;
-  createReader(): { readEntries(done: (entries: readonly Entry[]) => void, failed: (why: Error) => void): void };
 };
 type DropEvent = {
   preventDefault(): void;
@@ -45,12 +41,14 @@ let checks = 0;
 async function check(isNew: boolean): Promise<void> {
   if (given.length === 0) return;
   const mine = ++checks;
-  const vkey = at("vkey").value.trim();
+  const [vkey, policy] = ["vkey", "policy"].map((id) => at(id).value.trim()) as [string, string];
+  const cosigners = policy === "" ? undefined : cosignersOf(policy, verifyEd25519);
+  if (cosigners && "say" in cosigners) return show(cosigners);
   busy(`Checking ${given.length === 1 ? given[0]!.path : `${given.length} files`} …`);
   const progress = (checked: number, all: number) => {
     if (mine === checks) busy(`Checked ${count(checked)} of ${count(all)} entries …`, checked / all);
   };
-  const found = await verifyPieces(given, { verify: verifyEd25519, vkey: vkey === "" ? undefined : vkey, progress }).catch(
+  const found = await verifyPieces(given, { verify: verifyEd25519, vkey: vkey === "" ? undefined : vkey, cosigners, progress }).catch(
     (why: unknown): Unclear => ({ exit: 2, say: `The files cannot be read: ${String(why)}` }),
   );
   if (mine !== checks) return;
@@ -68,49 +66,19 @@ function busy(say: string, part?: number): void {
 }
 
 function show(found: Finding | Unclear): void {
-  const [kind, title] = titleOf(found);
+  const { kind, title, parts } = toldOf(found);
   verdict.className = kind;
-  verdict.replaceChildren(made("h2", title), ...("say" in found ? [made("p", found.say)] : bodyOf(found)));
-  verdict.hidden = false;
-}
-
-function titleOf(found: Finding | Unclear): readonly [kind: string, title: string] {
-  if ("say" in found) return ["unclear", "Nothing was checked"];
-  if (found.verdict.startsWith("BROKEN")) return ["bad", "The promise was broken"];
-  if (found.exit === 3) return ["bad", "Does not verify"];
-  if (!found.isIdentityChecked) return ["half", "Whole in itself, but whose it is was not checked"];
-  return ["good", found.verdict.replace(/\.$/, "")];
-}
-
-function bodyOf({ about, counts, details, notes, problem, isIdentityChecked, exit }: Finding): readonly Element[] {
-  const { leaf, stream, file, reason } = problem ?? {};
-  const facts: readonly (readonly [string, string | undefined])[] = [
-    ["First bad leaf", leaf === undefined ? undefined : String(leaf)],
-    ["Stream", stream],
-    ["File", file],
-    ["Why", reason],
-  ];
-  const told = facts.filter((fact): fact is readonly [string, string] => fact[1] !== undefined);
-  const warning = made(
-    "p",
-    "The key was taken from the bundle itself: whoever made the bundle may have made the key. Paste the log's key, from somewhere else, to check whose it is.",
+  verdict.replaceChildren(
+    made("h2", title),
+    ...parts.map((part) => {
+      if ("pairs" in part) return list(part.pairs, part.kind);
+      if ("items" in part) return items(part.items);
+      const piece = made("head" in part ? "h3" : "p", "head" in part ? part.head : part.text);
+      if ("isWarning" in part) piece.className = "warning";
+      return piece;
+    }),
   );
-  warning.className = "warning";
-  return [
-    ...(told.length > 0 ? [list(told)] : []),
-    ...(isIdentityChecked || (exit === 3 && about.length === 0) ? [] : [warning]),
-    ...about.map((line) => made("p", line)),
-    ...(counts.length > 0
-      ? [
-          list(
-            counts.map(([what, number]) => [what, count(number)] as const),
-            "figures",
-          ),
-        ]
-      : []),
-    ...(details.length > 0 ? [items(details)] : []),
-    ...(notes.length > 0 ? [made("h3", "Not checked, or not known"), items(notes)] : []),
-  ];
+  verdict.hidden = false;
 }
 
 function made(name: string, text: string): Element {
@@ -119,7 +87,7 @@ function made(name: string, text: string): Element {
   return element;
 }
 
-function list(pairs: readonly (readonly [string, string])[], kind = ""): Element {
+function list(pairs: Pairs, kind: string): Element {
   const whole = made("dl", "");
   whole.className = kind;
   for (const [term, text] of pairs) {
@@ -136,29 +104,6 @@ function items(texts: readonly string[]): Element {
   return whole;
 }
 
-const pieceOf = (file: File, path: string): Piece => ({
-  path,
-  size: file.size,
-  read: async (from, to) => new Uint8Array(await file.slice(from, to).arrayBuffer()),
-});
-
-/** All files below what was dropped. */
-async function piecesBelow(entry: Entry | File): Promise<Piece[]> {
-  if (entry instanceof File) return [pieceOf(entry, entry.name)];
-  if (!entry.isDirectory) {
-    const file = await new Promise<File>((done, failed) => entry.file(done, failed));
-    return [pieceOf(file, entry.fullPath.replace(/^\//, ""))];
-  }
-  const reader = entry.createReader();
-  const pieces: Piece[] = [];
-  // Trap: a directory is read a hundred entries at a time, until none come.
-  for (;;) {
-    const entries = await new Promise<readonly Entry[]>((done, failed) => reader.readEntries(done, failed));
-    if (entries.length === 0) return pieces;
-    for (const each of entries) pieces.push(...(await piecesBelow(each)));
-  }
-}
-
 function take(pieces: readonly Piece[]): void {
   given = pieces;
   void check(true);
@@ -166,7 +111,14 @@ function take(pieces: readonly Piece[]): void {
 
 for (const id of ["files", "folder"])
   at(id).addEventListener("change", () => take([...(at(id).files ?? [])].map((file) => pieceOf(file, file.name))));
-at("vkey").addEventListener("input", () => void check(false));
+for (const id of ["vkey", "policy"]) at(id).addEventListener("input", () => void check(false));
+at("policy-file").addEventListener("change", () => {
+  const [file] = [...(at("policy-file").files ?? [])];
+  void file?.text().then((text) => {
+    at("policy").value = text;
+    return check(true);
+  });
+});
 
 const over = (on: boolean) => (event: DropEvent) => {
   event.preventDefault();

@@ -1,27 +1,39 @@
-/** Says of any files whether they are a bundle, a receipt or a promise, and whether what they hold verifies. */
+/** Says of any files whether they are a bundle, a receipt, a promise or a fork, and whether what they hold verifies. */
 import { Malformed } from "../../../domain/log/canonical-json.ts";
 import { parseVkey } from "../../../domain/log/note.ts";
+import { isFork, openFork } from "../../../domain/log/signed/fork.ts";
 import { isPromise } from "../../../domain/log/signed/promise.ts";
 import { verifyPromise } from "../../../domain/log/signed/promise-kept.ts";
-import type { Standing } from "../../../domain/log/signed/policy.ts";
+import { cosignersIn, parsePolicy, type Standing } from "../../../domain/log/signed/policy.ts";
 import { verifyBundle, verifyReceipt, type Bundle, type Problem, type VerifyEd25519 } from "../../../domain/log/verify.ts";
 import { chunksOf, nameOf, textOf, unpacked, type Piece } from "./pieces.ts";
-import { bundleFinding, promiseFinding, receiptFinding, type Finding } from "./words.ts";
+import { bundleFinding, forkFinding, promiseFinding, receiptFinding, type Finding } from "./words.ts";
 
 export type Options = {
   readonly verify: VerifyEd25519;
   /** The log's key, from somewhere else than the files. */
   readonly vkey?: string | undefined;
   /** What a checkpoint's cosignatures amount to. */
-  readonly cosigners?: ((note: string) => Promise<Standing>) | undefined;
+  readonly cosigners?: Cosigners | undefined;
   readonly complete?: boolean | undefined;
   /** A directory was given: it is a bundle, whatever it lacks. */
   readonly isBundle?: boolean | undefined;
   readonly progress?: ((checked: number, all: number) => void) | undefined;
 };
 
+type Cosigners = (note: string) => Promise<Standing>;
+
 /** What cannot be checked as it was asked for. */
 export type Unclear = { readonly exit: 2; readonly say: string };
+
+/** Whose word is asked for, as a policy in writing says it; why it cannot be used otherwise. */
+export function cosignersOf(policy: string, verify: VerifyEd25519): Cosigners | Unclear {
+  try {
+    return cosignersIn(parsePolicy(policy), verify);
+  } catch (fault) {
+    return { exit: 2, say: `This is not a policy of cosigners: ${reasonOf(fault)}.` };
+  }
+}
 
 const smallFileBytesMax = 1_048_576;
 const receiptBytesMax = 16_777_216;
@@ -52,11 +64,12 @@ async function verifyEach(pieces: readonly Piece[], options: Options): Promise<F
   const notes = await notesAmong(others);
   const promise = notes.find(({ kind }) => kind === "promise");
   const receipt = notes.find(({ kind }) => kind === "receipt");
-  if (notes.length > (promise && receipt ? 2 : promise || receipt ? 1 : 0))
-    return { exit: 2, say: "Give one receipt or promise at a time." };
+  const fork = notes.find(({ kind }) => kind === "fork");
+  if (notes.length > (promise && receipt ? 2 : 1)) return { exit: 2, say: "Give one receipt, promise or fork at a time." };
   if (!isBundle && notes.length === 0)
-    return { exit: 2, say: "This is neither a bundle nor a receipt (.tlog-proof) nor a promise (.tlog-promise)." };
+    return { exit: 2, say: "This is neither a bundle nor a receipt (.tlog-proof) nor a promise (.tlog-promise) nor a fork in writing." };
   const { vkey } = options;
+  if (fork) return forkSaid(fork.text, options);
   if (notes.length > 0 && vkey === undefined) return { exit: 2, say: `A ${notes[0]!.kind} does not say whose it is: give the log's key.` };
   const bundle = isBundle ? await openBundle(byName) : undefined;
   if (bundle && "reason" in bundle) return refused(bundle);
@@ -76,18 +89,30 @@ function groupsOf(pieces: readonly Piece[]): ReadonlyMap<string, readonly Piece[
   return groups;
 }
 
-type Noted = { readonly kind: "receipt" | "promise"; readonly text: string };
+type Noted = { readonly kind: "receipt" | "promise" | "fork"; readonly text: string };
 
 async function notesAmong(pieces: readonly Piece[]): Promise<readonly Noted[]> {
   const notes: Noted[] = [];
   for (const piece of pieces) {
     const text = piece.size > receiptBytesMax ? "" : await textOf(piece, receiptBytesMax).catch(() => "");
     if (isPromise(text)) notes.push({ kind: "promise", text });
+    else if (isFork(text)) notes.push({ kind: "fork", text });
     // By its name too: one that was changed in its first line is still one that does not verify.
     else if (text.startsWith("c2sp.org/tlog-proof@") || piece.path.endsWith(".tlog-proof")) notes.push({ kind: "receipt", text });
     else if (piece.path.endsWith(".tlog-promise")) notes.push({ kind: "promise", text });
   }
   return notes;
+}
+
+/** A fork that is proven is a log that does not verify; one that is not proven does not verify itself. */
+async function forkSaid(text: string, { vkey, verify }: Options): Promise<Finding> {
+  try {
+    const proven = await openFork(text, verify);
+    if (vkey !== undefined && vkey !== proven.key) throw new Malformed("it is of another key");
+    return forkFinding(proven, vkey !== undefined);
+  } catch (fault) {
+    return forkFinding({ reason: `no fork is proven: ${reasonOf(fault)}` }, true);
+  }
 }
 
 async function openBundle(byName: ReadonlyMap<string, readonly Piece[]>): Promise<Bundle | Problem> {

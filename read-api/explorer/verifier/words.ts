@@ -1,6 +1,7 @@
 /** What was found, in words: the same in a terminal and on the page. */
 import { dueAt } from "../../../domain/log/signed/promise.ts";
 import { standingInWords, type Standing } from "../../../domain/log/signed/policy.ts";
+import type { ProvenFork } from "../../../domain/log/signed/fork.ts";
 import type { PromiseResult } from "../../../domain/log/signed/promise-kept.ts";
 import type { BundleResult, Problem, ReceiptResult } from "../../../domain/log/verify.ts";
 
@@ -78,6 +79,17 @@ export function promiseFinding(result: PromiseResult): Finding {
   if (result.fate === "open") return { exit, about, notes: [result.reason], verdict: "The promise is the log's.", ...nothing };
   const verdict = `BROKEN: ${result.reason}. Keep the promise and the bundle: together they are evidence.`;
   return { exit, about, notes: [], verdict, problem: { reason: result.reason }, ...nothing };
+}
+
+/** Of one that proves nothing the reason is said. Status 3 either way. */
+export function forkFinding(fork: ProvenFork | { readonly reason: string }, isIdentityChecked: boolean): Finding {
+  const nothing = { exit: 3, counts: [], details: [] } as const;
+  if ("reason" in fork) return { about: [], ...nothing, notes: [], ...verdictOf({ reason: fork.reason }), isIdentityChecked: true };
+  const { first, second, key } = fork;
+  const about = [`Two checkpoints of ${first.origin}`];
+  const reason = `the log's key signed a tree of ${count(first.size)} entries and one of ${count(second.size)} that cannot be of one history`;
+  const notes = isIdentityChecked ? [] : [`identity not checked: key taken from the file, ${key}`];
+  return { about, ...nothing, notes, verdict: `FORK PROVEN: ${reason}.`, problem: { reason }, isIdentityChecked };
 }
 
 const signedBy = (standing: Standing | undefined) => `checkpoint: ${standingInWords(standing)}`;
