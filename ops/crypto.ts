@@ -94,6 +94,7 @@ export function useNodeHashes(): void {
   useSha256(
     (input) => fromLatin1(hash("sha256", input, "binary")),
     (input) => hash("sha256", input, "base64url"),
+    (input, into, at) => writeLatin1(hash("sha256", input, "binary"), into, at),
   );
   useSha1((input) => hash("sha1", input, "hex"));
   useB64u(
@@ -108,6 +109,10 @@ const scratch = Buffer.allocUnsafeSlow(4_096);
 
 function fromLatin1(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  writeLatin1(text, bytes, 0);
   return bytes;
+}
+
+function writeLatin1(text: string, into: Uint8Array, at: number): void {
+  for (let nth = 0; nth < text.length; nth++) into[at + nth] = text.charCodeAt(nth);
 }

@@ -4,19 +4,27 @@ import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
 
 /** A hash of bytes, or of a text's UTF-8 bytes. Callers hand in well-formed text only: a lone surrogate has no UTF-8 form. */
 export type Hash = (input: Uint8Array | string) => Uint8Array;
+/** The same, written into other bytes at a place: where hashes are hashed again, none has to be kept. */
+export type HashInto = (input: Uint8Array, into: Uint8Array, at: number) => void;
 /** The same as text. */
 export type TextHash = (input: Uint8Array | string) => string;
 
 let sha256Now: Hash = (input) => nobleSha256(bytesOf(input));
+let sha256IntoNow: HashInto = (input, into, at) => into.set(nobleSha256(input), at);
 let digestNow: TextHash = (input) => b64u(nobleSha256(bytesOf(input)));
 let sha1HexNow: TextHash = (input) => hex(nobleSha1(bytesOf(input)));
 let b64uNow = (bytes: Uint8Array): string => encode64(bytes, urlLetters);
 let b64uTextNow = (text: string): string => b64u(utf8(text));
 
 /** SHA-256, and the same as b64u: most digests of the format are only ever text. */
-export function useSha256(hash: Hash, digest: TextHash = (input) => b64u(hash(input))): void {
+export function useSha256(
+  hash: Hash,
+  digest: TextHash = (input) => b64u(hash(input)),
+  hashInto: HashInto = (input, into, at) => into.set(hash(input), at),
+): void {
   sha256Now = hash;
   digestNow = digest;
+  sha256IntoNow = hashInto;
 }
 
 /** SHA-1 as lower-case hex, for UUIDs of version 5. */
@@ -32,6 +40,10 @@ export function useB64u(encode: (bytes: Uint8Array) => string, encodeText: (text
 
 export function sha256(input: Uint8Array | string): Uint8Array {
   return sha256Now(input);
+}
+
+export function sha256Into(input: Uint8Array, into: Uint8Array, at: number): void {
+  sha256IntoNow(input, into, at);
 }
 
 /** `b64u(sha256(input))` */

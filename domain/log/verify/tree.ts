@@ -1,5 +1,5 @@
 /** The tree as a verifier sees it (RFC 9162 §2.1.3.2 and §2.1.4.2). Sizes go beyond 32 bits, so no bit operators. */
-import { equalBytes, nodeHash, sha256 } from "../hash.ts";
+import { equalBytes, nodeHash, sha256, sha256Into } from "../hash.ts";
 
 /** The root that a proof leads to, or undefined when its length does not fit the place. */
 export function rootFromInclusion(index: number, size: number, leaf: Uint8Array, path: readonly Uint8Array[]): Uint8Array | undefined {
@@ -74,27 +74,55 @@ export function checkConsistency(
 /** A tree that takes leaves and remembers its right edge. */
 export class GrowingTree {
   size: number;
-  private readonly edge: Uint8Array[];
+  /** For each level the node that is begun there, as it is hashed: a 1, its left child where the level's bit of the size is set, its right one. */
+  private readonly nodes: Uint8Array[] = [];
 
   /** `before` are the roots of the maximal perfect subtrees of the leaves [0, size), left to right. */
   constructor(size = 0, before: readonly Uint8Array[] = []) {
     this.size = size;
-    this.edge = before.slice();
+    let nth = before.length;
+    for (let rest = size, level = 0; rest > 0; rest = Math.floor(rest / 2), level++) {
+      if (rest % 2 === 1) this.nodeAt(level).set(before[--nth]!, leftAt);
+    }
   }
 
   append(leaf: Uint8Array): void {
-    let right = leaf;
-    for (let rest = this.size; rest % 2 === 1; rest = (rest - 1) / 2) right = nodeHash(this.edge.pop()!, right);
-    this.edge.push(right);
-    this.size++;
+    this.nodeAt(0).set(leaf, childAt(this.size));
+    this.complete();
+  }
+
+  /** Appends the hash of these bytes. */
+  appendHashOf(bytes: Uint8Array): void {
+    sha256Into(bytes, this.nodeAt(0), childAt(this.size));
+    this.complete();
   }
 
   root(): Uint8Array {
-    let root = this.edge.at(-1) ?? sha256("");
-    for (let at = this.edge.length - 2; at >= 0; at--) root = nodeHash(this.edge[at]!, root);
-    return root;
+    let root: Uint8Array | undefined;
+    for (let rest = this.size, level = 0; rest > 0; rest = Math.floor(rest / 2), level++) {
+      if (rest % 2 === 0) continue;
+      const left = this.nodeAt(level).slice(leftAt, rightAt);
+      root = root ? nodeHash(left, root) : left;
+    }
+    return root ?? sha256("");
+  }
+
+  /** A leaf has been written: each node that has both its children now becomes a child of the one above it. */
+  private complete(): void {
+    for (let rest = this.size++, level = 0; rest % 2 === 1; level++) {
+      rest = (rest - 1) / 2;
+      sha256Into(this.nodeAt(level), this.nodeAt(level + 1), childAt(rest));
+    }
+  }
+
+  private nodeAt(level: number): Uint8Array {
+    return (this.nodes[level] ??= new Uint8Array(65).fill(1, 0, 1));
   }
 }
+
+const leftAt = 1;
+const rightAt = 33;
+const childAt = (nth: number) => (nth % 2 === 0 ? leftAt : rightAt);
 
 /** How many maximal perfect subtrees a tree has: the one bits of its size. */
 export function subtreesOf(size: number): number {
