@@ -2,15 +2,16 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { bundleLine } from "../../domain/log/bundle.ts";
-import type { Json, JsonObject } from "../../domain/log/canonical-json.ts";
-import { writeEntry } from "../../domain/log/entry.ts";
-import { b64u, fromUtf8, isUuidV5, utf8, uuidV5, writeB64u } from "../../domain/log/hash.ts";
-import { commit } from "../../domain/log/payload.ts";
-import { examineBlock, examineLine } from "../../domain/log/verify/examine.ts";
-import { GoodLines } from "../../domain/log/verify/good-line.ts";
-import { generateBundle, randomBelow } from "./generate-bundle.ts";
-import { vectors } from "./vectors.ts";
+import { bundleLine } from "../../../domain/log/bundle.ts";
+import type { Json, JsonObject } from "../../../domain/log/canonical-json.ts";
+import { writeEntry } from "../../../domain/log/entry.ts";
+import { b64u, fromUtf8, isUuidV5, utf8, uuidV5, writeB64u } from "../../../domain/log/hash.ts";
+import { commit } from "../../../domain/log/payload.ts";
+import { examineBlock, examineLine } from "../../../domain/log/verify/examine.ts";
+import { GoodLines } from "../../../domain/log/verify/good-line.ts";
+import { bend } from "./bend.ts";
+import { generateBundle, randomBelow } from "../generate-bundle.ts";
+import { vectors } from "../vectors.ts";
 
 const home = mkdtempSync(join(tmpdir(), "minutebook-good-line-"));
 afterAll(() => rmSync(home, { recursive: true, force: true }));
@@ -83,21 +84,6 @@ test("what is rare or takes a long escape is left to the long way, which accepts
     expect(examineLine(line, { log, vkey })).not.toHaveProperty("payload.refused");
   }
 });
-
-const tokens = ['"', "\\", "{", "}", "[", "]", ",", ":", "0", "-", "1e1", " ", "\\u0041", "\\/", "é", "null", "sealed", "A", "_", ".", "9"];
-
-/** A line with one or two small changes: bytes flipped, cut out, doubled, or tokens put in. */
-function bend(line: Uint8Array, random: (below: number) => number): Uint8Array {
-  const at = random(line.length);
-  const length = random(4);
-  const put = [
-    () => Uint8Array.of(line[at]! ^ (1 << random(8))),
-    () => utf8(tokens[random(tokens.length)]!),
-    () => line.subarray(at, at + length + 1),
-    () => new Uint8Array(0),
-  ][random(4)]!();
-  return Uint8Array.from([...line.subarray(0, at), ...put, ...line.subarray(at + length)]);
-}
 
 test("whatever is done to lines, both ways say the same of them", { timeout: 120_000 }, async () => {
   const { origin } = await generateBundle(home, 300, 5);

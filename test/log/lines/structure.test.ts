@@ -1,0 +1,94 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Malformed } from "../../../domain/log/canonical-json.ts";
+import { b64, b64u, fromUtf8, sha256, utf8 } from "../../../domain/log/hash.ts";
+import { readLine } from "../../../domain/log/verify/lines.ts";
+import { StructuralTree } from "../../../domain/log/verify/quick/structure.ts";
+import { bend } from "./bend.ts";
+import { generateBundle, randomBelow } from "../generate-bundle.ts";
+
+const home = mkdtempSync(join(tmpdir(), "minutebook-structure-"));
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+let lines: readonly string[];
+beforeAll(async () => {
+  await generateBundle(home, 300, 5);
+  lines = readFileSync(join(home, "entries.jsonl"), "utf8").trimEnd().split("\n");
+});
+
+/** The hash of a line's entry as the tree takes it; undefined where it finds none. */
+function leafOf(line: Uint8Array): string | undefined {
+  const tree = new StructuralTree(0, []);
+  try {
+    tree.take(line);
+  } catch (fault) {
+    if (!(fault instanceof Malformed)) throw fault;
+    return undefined;
+  }
+  return b64u(tree.root());
+}
+
+const hashOf = (entry: string) => b64u(sha256(`\0${entry}`));
+
+test("the tree over the lines is the one that was signed, however they are cut into blocks", () => {
+  const root = readFileSync(join(home, "checkpoint"), "utf8").split("\n")[2];
+  for (const width of [1, 7, 300]) {
+    const tree = new StructuralTree(0, []);
+    for (let from = 0; from < lines.length; from += width) tree.take(utf8(lines.slice(from, from + width).join("\n")));
+    expect([tree.size, b64(tree.root())]).toEqual([300, root]);
+  }
+});
+
+test("a line's entry is found whatever stands around it", () => {
+  const entry = readLine(lines[7]!).entry;
+  const spelled = JSON.stringify(entry);
+  const found = [
+    lines[7]!,
+    `{"entry":${spelled}}`,
+    `{"digests":{"a":"${"A".repeat(43)}"},"entry":${spelled}}`,
+    // A field's value that looks like an entry, and fields that are named like members.
+    `{"data":{"entry":"yes","x":{"entry":${spelled.replace("member", "nobody")}}},"entry":${spelled},"salts":{"entry":"AA","x":"AA"}}`,
+    // Spelled in other ways: not canonical, but JSON, whose entry this is.
+    `{ "entry" : ${spelled} }`,
+    `{"entry":${spelled.replace("member", "\\u006dember")}}`,
+  ];
+  for (const line of found) expect(leafOf(utf8(line)), line).toBe(hashOf(entry));
+});
+
+test("what holds no entry is refused", () => {
+  for (const line of ["", "{}", "null", '{"entry":1}', '{"entry":"', `\n${lines[7]}`, `${lines[7]}\n`, "\\", `"${"\\".repeat(70)}"`]) {
+    expect(leafOf(utf8(line)), line).toBeUndefined();
+  }
+  expect(leafOf(Uint8Array.of(0x22, 0xff, 0x22))).toBeUndefined();
+  expect(leafOf(utf8(`{"entry":"${"x".repeat(600_000)}"}`))).toBeUndefined();
+});
+
+test("whatever is done to a line, its entry is the one that JSON finds in it, and never another signed one", () => {
+  const random = randomBelow(3);
+  const signed = new Set(lines.map((line) => hashOf(readLine(line).entry)));
+  const seen = { same: 0, changed: 0, unread: 0, none: 0 };
+  for (let nth = 0; nth < 12_000; nth++) {
+    const original = lines[random(lines.length)]!;
+    const own = hashOf(readLine(original).entry);
+    const line = bend(utf8(original), random);
+    if (line.includes(0x0a)) continue;
+    const found = leafOf(line);
+    const read = entryOf(line);
+    if (read !== undefined) expect(found, `change ${nth}: ${fromUtf8(line)}`).toBe(hashOf(read));
+    if (found !== undefined && found !== own) expect(signed, `change ${nth}`).not.toContain(found);
+    seen[found === undefined ? "none" : found === own ? "same" : read === undefined ? "unread" : "changed"]++;
+  }
+  for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(100);
+});
+
+/** What JSON finds. Where the line as a whole is none any more, its entry may still be whole. */
+function entryOf(line: Uint8Array): string | undefined {
+  try {
+    return readLine(fromUtf8(line) ?? "").entry;
+  } catch (fault) {
+    if (!(fault instanceof Malformed)) throw fault;
+    return undefined;
+  }
+}
