@@ -1,15 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { type Keeping, mayRead, showsChoices, type Shown, type Viewer, visibleFields } from "../domain/visibility.ts";
 import { ana, ben, cem, id, list, well } from "./support/proposals.ts";
+import { guest, memberViewer as member } from "./support/viewers.ts";
 
-const guest: Viewer = { kind: "guest" };
-const member = (memberId: string, more: Partial<Extract<Viewer, { kind: "member" }>> = {}): Viewer => ({
-  kind: "member",
-  id: memberId,
-  active: true,
-  roles: [],
-  ...more,
-});
 const auditor = member(cem, { roles: ["auditor"] });
 const hidden: Keeping = { secrecy: "hiddenUntilClose", closed: false };
 const keepings = (keeping: Keeping | undefined) => (proposalId: string) => (proposalId === well ? keeping : undefined);

@@ -6,8 +6,9 @@ import { callOf, made, scenariosOf, type Stands } from "../support/scenario.ts";
 import {
   ana,
   ben,
-  clarification,
   claimed,
+  clarification,
+  completion,
   contributionId,
   created,
   drawn,
@@ -85,17 +86,7 @@ describe("reporting work done", () => {
   ];
   const scenario = scenariosOf(reporting, { by: ben, facts: evidence, asOf: 9 });
   const when = ["ReportComplete", { contributionId }] as const;
-  const report = (round: number) =>
-    contributionEvents.CompletionReported({
-      contributionId,
-      taskId,
-      memberId: ben,
-      round,
-      asOf: 9,
-      evidence: [id(600), id(601), id(602)],
-      attestations: 3,
-      score: 100 + 50 * 2 + 30,
-    });
+  const report = (round: number) => completion({ round, evidence: [id(600), id(601), id(602)], attestations: 3, score: 100 + 50 * 2 + 30 });
   const required = [
     { kind: "photo" as const, count: 2 },
     { kind: "attestation" as const, count: 3 },

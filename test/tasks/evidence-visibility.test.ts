@@ -1,15 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { Role } from "../../domain/caller.ts";
 import { type Shown, type Viewer, visibleFields } from "../../domain/visibility.ts";
+import { memberViewer as member } from "../support/viewers.ts";
 import { ana, ben, cem, dora, id } from "./work.ts";
 
-const member = (memberId: string, more: Partial<Extract<Viewer, { kind: "member" }>> = {}): Viewer => ({
-  kind: "member",
-  id: memberId,
-  active: true,
-  roles: [],
-  ...more,
-});
 const holder = (role: Role) => member(id(9), { roles: [role] });
 const sealed = { key: "A".repeat(43), sealed: "AAAA" };
 const of = (type: string, data: object): Shown => ({ type, data: { ...data, rules: "POR-1" }, entry: { by: ben, sv: 1 } });

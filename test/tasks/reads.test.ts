@@ -8,8 +8,17 @@ import { wholeLog } from "../support/oracle.ts";
 const [eve, fay, gil, hal] = [person(5), person(6), person(7), person(8)] as const;
 const fence = "00000000-0000-4000-8000-000000000201";
 const hall = "00000000-0000-4000-8000-000000000202";
-const site = { lat: "-6.2", lon: "106.8", radiusMeters: 200 };
-const window = { from: "2030-01-01T00:00:00.000Z", until: "2030-02-01T00:00:00.000Z" };
+const terms = {
+  title: "Paint the fence",
+  body: "White.",
+  kind: "communityService",
+  skills: ["painting", "ladders"],
+  difficulty: "easy",
+  site: { lat: "-6.2", lon: "106.8", radiusMeters: 200 },
+  window: { from: "2030-01-01T00:00:00.000Z", until: "2030-02-01T00:00:00.000Z" },
+  required: [],
+  seats: 2,
+};
 let rig: Rig;
 let contributionId: string;
 let drawn: Placed;
@@ -23,18 +32,7 @@ beforeAll(async () => {
   rig = await openRig();
   await community(rig);
   for (const memberId of [eve, fay, gil, hal]) await rig.must(genesis, "AdmitMember", { memberId });
-  await rig.must(member(cem), "CreateTask", {
-    taskId: fence,
-    title: "Paint the fence",
-    body: "White.",
-    kind: "communityService",
-    skills: ["painting", "ladders"],
-    difficulty: "easy",
-    site,
-    window,
-    required: [],
-    seats: 2,
-  });
+  await rig.must(member(cem), "CreateTask", { taskId: fence, ...terms });
   await rig.must(member(cem), "PublishTask", { taskId: fence });
   await rig.must(member(cem), "CreateTask", { taskId: hall, title: "Sweep the hall", skills: ["brooms"] });
   await rig.must(member(ben), "ClaimTask", { taskId: fence });
@@ -99,18 +97,10 @@ describe("tasks", () => {
       state creatorId creator { id } seats seatsFree publishedAt endedAt holders { memberId state startBy contributionId }
     } }`);
     expect(data.task).toEqual({
-      title: "Paint the fence",
-      body: "White.",
-      kind: "communityService",
-      skills: ["painting", "ladders"],
-      difficulty: "easy",
-      site,
-      window,
-      required: [],
+      ...terms,
       state: "open",
       creatorId: cem,
       creator: { id: cem },
-      seats: 2,
       seatsFree: 1,
       publishedAt: rig.clock,
       endedAt: null,
@@ -177,8 +167,8 @@ describe("contributions", () => {
     } }`);
     expect(data.contribution).toEqual({
       title: "Paint the fence",
-      site: { lat: site.lat },
-      window: { until: window.until },
+      site: { lat: terms.site.lat },
+      window: { until: terms.window.until },
       member: { id: ben },
       task: { id: fence },
       state: "verifying",

@@ -22,20 +22,19 @@ export const admin = roleEvents.RoleGranted({ memberId: cem, role: "admin", scop
 
 export const opened = (more: object = {}) =>
   contributionEvents.ContributionOpened({ contributionId, taskId, memberId: ben, creatorId: ana, ...terms, ...more });
-export const reported = (round = 0, event = question) =>
-  stands(
-    contributionEvents.CompletionReported({
-      contributionId,
-      taskId,
-      memberId: ben,
-      round,
-      asOf: 9,
-      evidence: [],
-      attestations: 0,
-      score: 0,
-    }),
-    { id: event },
-  );
+export const completion = (more: object = {}) =>
+  contributionEvents.CompletionReported({
+    contributionId,
+    taskId,
+    memberId: ben,
+    round: 0,
+    asOf: 9,
+    evidence: [],
+    attestations: 0,
+    score: 0,
+    ...more,
+  });
+export const reported = (round = 0, event = question) => stands(completion({ round }), { id: event });
 export const called = (round: number, event = question) =>
   stands(contributionEvents.VerifiersCalled({ contributionId, round }), { id: event });
 export const hash = "a".repeat(64);
