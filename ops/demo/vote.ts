@@ -13,6 +13,8 @@ import { ask, command, type Demo, got, measuring, type Send, StepFailed, type Wa
 
 const dayMs = 86_400_000;
 
+type Polled = { title: string; state: string; turnout: { counts: readonly { choice: string; ballots: number }[] } };
+
 /** Command, event, row, query, proof: what a step shows is asked of the one before it. Throws `StepFailed`. */
 export const vote: Demo = async (stage) => {
   const { instance, send } = stage;
@@ -51,9 +53,13 @@ export const vote: Demo = async (stage) => {
   const row = await measured(
     "row",
     () =>
-      ask(send, "row", { ...ofVoter, "x-read-position": cast.position }, "query ($id: ID!) { myBallot(proposalId: $id) { id choice } }", {
-        id: proposalId,
-      }),
+      ask<{ myBallot: { id: string; choice: string } | null }>(
+        send,
+        "row",
+        { ...ofVoter, "x-read-position": cast.position },
+        "query ($id: ID!) { myBallot(proposalId: $id) { id choice } }",
+        { id: proposalId },
+      ),
     ({ myBallot }) => `the ballot is in its table: ${myBallot?.choice ?? "missing"}`,
   );
   if (row.myBallot?.id !== ballot!.id)
@@ -61,11 +67,17 @@ export const vote: Demo = async (stage) => {
   await measured(
     "query",
     () =>
-      ask(send, "query", {}, "query ($id: ID!) { proposal(id: $id) { title state turnout { counts { choice ballots } } } }", {
-        id: proposalId,
-      }),
+      ask<{ proposal: Polled }>(
+        send,
+        "query",
+        {},
+        "query ($id: ID!) { proposal(id: $id) { title state turnout { counts { choice ballots } } } }",
+        {
+          id: proposalId,
+        },
+      ),
     ({ proposal }) =>
-      `"${proposal.title}" is ${proposal.state}: ${proposal.turnout.counts.map(({ choice, ballots }: any) => `${choice} ${ballots}`).join(", ")}`,
+      `"${proposal.title}" is ${proposal.state}: ${proposal.turnout.counts.map(({ choice, ballots }) => `${choice} ${ballots}`).join(", ")}`,
   );
   await measured(
     "proof",

@@ -74,9 +74,10 @@ export async function got(send: Send, step: string, path: string, wait: Wait, he
   }
 }
 
-export async function ask(send: Send, step: string, headers: Record<string, string>, query: string, variables: object): Promise<any> {
+/** `T` is what the query asks for: the schema gives that, or errors. */
+export async function ask<T>(send: Send, step: string, headers: Record<string, string>, query: string, variables: object): Promise<T> {
   const { status, text } = await send("POST", "/graphql", headers, { query, variables });
-  const { data, errors } = JSON.parse(text) as { data?: object; errors?: readonly { message: string }[] };
+  const { data, errors } = JSON.parse(text) as { data?: T; errors?: readonly { message: string }[] };
   if (status !== 200 || errors || !data) throw new StepFailed(step, `POST /graphql answers ${status}: ${errors?.[0]?.message ?? text}`);
   return data;
 }

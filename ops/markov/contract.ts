@@ -13,6 +13,23 @@ export type Fault = {
 
 export const eventTypes = ["contribution_created", "vouch_submitted", "por_evidence"] as const;
 
+/** A body in which nothing was at fault. The contract lets a subject hold more than it names: what it says nothing of may be anything. */
+export type Told = {
+  readonly event_id: string;
+  readonly event_type: (typeof eventTypes)[number];
+  readonly request_id: string;
+  readonly actor: { readonly user_id: string; readonly username: string };
+  readonly subject: {
+    readonly contribution_id?: unknown;
+    readonly evidence_type?: unknown;
+    readonly vouchee_id?: unknown;
+    readonly skill_id?: unknown;
+    readonly skill_ids?: unknown;
+    readonly metadata?: { readonly contribution_id?: unknown };
+  };
+  readonly proof?: { readonly timestamp?: unknown };
+};
+
 const modes = ["komunitas", "catatan_komunitas", "catatan_saksi", "siaga"];
 const contributionTypes = [
   "task_completion",
@@ -35,7 +52,7 @@ const statementMax = 2_000;
 const witnessesMax = 10;
 const proofAgeMaxMs = 30 * 86_400_000;
 
-const isThing = (value: unknown): value is Thing => typeof value === "object" && value !== null && !Array.isArray(value);
+export const isThing = (value: unknown): value is Thing => typeof value === "object" && value !== null && !Array.isArray(value);
 const isText = (value: unknown, lengthMax = Infinity): value is string =>
   typeof value === "string" && value.trim() !== "" && [...value].length <= lengthMax;
 const isAbsentOr = (value: unknown, isIt: (value: unknown) => boolean) => value === undefined || isIt(value);

@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { selfSigned } from "./certificate.ts";
-import { contentFault, envelopeFault, type Fault } from "./contract.ts";
+import { contentFault, envelopeFault, type Fault, isThing, type Told } from "./contract.ts";
 import { type Answer, type Exchange, type Misbehaviour, misbehave } from "./misbehaviour.ts";
 import { reputationIn } from "./score.ts";
 
@@ -26,7 +26,7 @@ export type StandInOptions = {
 };
 
 /** An event that was taken in, in the bytes in which it came first. */
-export type Taken = { readonly eventId: string; readonly type: string; readonly text: string; readonly event: any };
+export type Taken = { readonly eventId: string; readonly type: string; readonly text: string; readonly event: Told };
 /** One request to the webhook, as it came, and what was made of it: a status, or the way in which it was ill-treated. */
 export type Came = {
   readonly at: number;
@@ -99,7 +99,7 @@ class Engine {
   readonly came: Came[] = [];
   readonly conflicts: string[] = [];
   readonly orphans: string[] = [];
-  readonly #contributions = new Set<string>();
+  readonly #contributions = new Set<unknown>();
   readonly #options: StandInOptions;
   readonly #now: () => number;
   #secrets: readonly string[];
@@ -142,13 +142,13 @@ class Engine {
 
   #exchange(request: IncomingMessage, response: ServerResponse, body: Buffer | "too large"): void {
     const event = body === "too large" ? undefined : parsed(body);
-    const eventId = typeof event?.event_id === "string" ? (event.event_id as string) : undefined;
+    const { event_id: id, event_type: type, actor } = isThing(event) ? event : {};
+    const eventId = typeof id === "string" ? id : undefined;
     const note = (outcome: Came["outcome"], why = "") => {
       this.came.push({ at: this.#now(), eventId, headers: request.headers, outcome });
       if (this.came.length > cameMax) this.came.shift();
-      this.#options.report?.(
-        `${outcome}  ${event?.event_type ?? "-"}  ${eventId ?? "-"}  ${event?.actor?.user_id ?? "-"}  ${why}`.trimEnd(),
-      );
+      const who = (isThing(actor) ? actor["user_id"] : undefined) ?? "-";
+      this.#options.report?.(`${outcome}  ${type ?? "-"}  ${eventId ?? "-"}  ${who}  ${why}`.trimEnd());
     };
     const exchange: Exchange = {
       request,
@@ -172,7 +172,7 @@ class Engine {
   }
 
   /** In the order of the contract: method, size, signature, limit, form, and only then what the event says. */
-  #judge(request: IncomingMessage, body: Buffer | "too large", event: any): Answer {
+  #judge(request: IncomingMessage, body: Buffer | "too large", event: unknown): Answer {
     if (request.method !== "POST") {
       const refused = refusal(405, "METHOD_NOT_ALLOWED", "Only POST is allowed", { method: request.method });
       return { ...refused, headers: { Allow: "POST" } };
@@ -185,12 +185,14 @@ class Engine {
     return { ...this.#verdict(request, body, event), headers };
   }
 
-  #verdict(request: IncomingMessage, body: Buffer, event: any): Answer {
+  #verdict(request: IncomingMessage, body: Buffer, said: unknown): Answer {
     if (!/^application\/json(;\s*charset=utf-8)?$/i.test(request.headers["content-type"] ?? ""))
       return refusal(400, "INVALID_PAYLOAD", "The content type is not JSON", { field: "Content-Type", reason: "must be application/json" });
-    if (event === undefined) return refusal(400, "INVALID_JSON", "The body is no JSON", {});
-    const fault = envelopeFault(event, request.headers["x-request-id"] as string | undefined);
+    if (said === undefined) return refusal(400, "INVALID_JSON", "The body is no JSON", {});
+    const fault = envelopeFault(said, request.headers["x-request-id"]?.toString());
     if (fault) return faulty(fault);
+    // An envelope without fault is one: what lies in its subject is judged below, and none of it is relied on before.
+    const event = said as Told;
     const { event_id: eventId, event_type: type, request_id: requestId } = event;
     const known = this.taken.get(eventId);
     const text = body.toString();
@@ -291,7 +293,7 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer | "too large" | 
   return bytes > bodyBytesMax ? "too large" : Buffer.concat(parts);
 }
 
-function parsed(body: Buffer): any {
+function parsed(body: Buffer): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
   } catch {

@@ -58,8 +58,8 @@ it("tells all three types, each once, signed and in order, and reads the reputat
   ]);
   const [contribution, ...evidence] = events.filter(({ event_type }) => event_type !== "vouch_submitted");
   for (const { subject, proof } of evidence) {
-    expect(subject.contribution_id).toBe(contribution.subject.metadata.contribution_id);
-    expect(Date.parse(proof.timestamp)).toBeLessThanOrEqual(Date.now());
+    expect(subject.contribution_id).toBe(contribution!.subject.metadata!.contribution_id);
+    expect(Date.parse(String(proof!.timestamp))).toBeLessThanOrEqual(Date.now());
   }
   expect(evidence.map(({ subject }) => subject.evidence_type)).toEqual(["photo_with_timestamp", "gps_verification", "witness_attestation"]);
   expect(standIn.came.map(({ outcome }) => outcome)).toEqual([200, 200, 200, 200, 200]);
