@@ -20,18 +20,3 @@ export async function electorate(
   );
   return rows.map(({ member_id }) => [member_id, 1]);
 }
-
-/** How many ballot events of a proposal stand below its fence, and by whom: a tally that reads fewer from the streams must read again. */
-export async function ballotEventsBelowFence(
-  database: Database,
-  wait: Wait,
-  { proposalId, size }: { readonly proposalId: string; readonly size: number },
-): Promise<ReadonlyMap<string, number>> {
-  await wait(["voting"], size);
-  const values: Value[] = [proposalId];
-  const rows = await database.query<{ member_id: string; events: number }>(
-    `select member_id, events from read.ballot where proposal_id = $1 and ${standing("ballot", size, values)}`,
-    values,
-  );
-  return new Map(rows.map(({ member_id, events }) => [member_id, events]));
-}

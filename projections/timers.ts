@@ -106,16 +106,6 @@ export async function dueTimers({ query }: Database, at: string, limit = 100): P
   }));
 }
 
-/** When the next one falls due; undefined while none is waiting. */
-export async function nextDue({ query }: Database): Promise<string | undefined> {
-  const [next] = await query<{ due: string }>(
-    `select timer.due from read.timer
-     left join rows.timer_done done on (done.stream, done.due, done.command) = (timer.stream, timer.due, timer.command)
-     where done.stream is null order by timer.due limit 1`,
-  );
-  return next?.due;
-}
-
 /** A refused timer is done: asking again would be refused again. */
 export const refuseTimer = ({ query }: Database, { stream, due, command }: DueTimer, code: string) =>
   query("insert into rows.timer_done (stream, due, command, code) values ($1, $2, $3, $4) on conflict do nothing", [

@@ -171,17 +171,6 @@ export const decisions = ({ query }: Reading, page: Page, filter: { proposalId?:
 export const timeline = ({ query }: Reading, page: Page, proposalId: string): Promise<Listed<StepRow>> =>
   list(query, { from: "read.proposal_step" }, new Conditions().with("proposal_id = $", proposalId), page);
 
-/** The member's weight in a proposal's electorate; undefined outside of it. */
-export async function weightIn({ query }: Reading, proposalId: string, memberId: string): Promise<number | undefined> {
-  const [part] = await query<{ members: string }>(
-    `select members from read.electorate_part where proposal_id = $1 and first_member collate "C" <= $2
-     order by first_member collate "C" desc limit 1`,
-    [proposalId, memberId],
-  );
-  const found = ((part && JSON.parse(part.members)) ?? []).find(([id]: [string, number]) => id === memberId);
-  return (found as [string, number] | undefined)?.[1];
-}
-
 export type ExecutionRow = {
   readonly proposal_id: string;
   readonly state: "queued" | "failed" | "executed";
