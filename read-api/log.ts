@@ -47,11 +47,13 @@ export function logRoutes(app: FastifyInstance, deps: LogDeps): void {
   app.get("/log/bundle", hidden, async (_, reply) => sendBundle(deps, reply));
 }
 
-const notYet = () => problem("NOT_YET", "No checkpoint covers this yet");
-const nothingHere = (what: string) => problem("NOT_FOUND", what);
+export const notYet = () => problem("NOT_YET", "No checkpoint covers this yet");
+export const nothingHere = (what: string) => problem("NOT_FOUND", what);
 
 /** The last checkpoint, of a tree that the rows have: where they are being made again a shorter file would be taken for the whole one, for good. */
-async function signedTree(deps: LogDeps): Promise<{ readonly size: number; readonly note: string } | Problem> {
+export async function signedTree(
+  deps: Pick<LogDeps, "checkpoint" | "database">,
+): Promise<{ readonly size: number; readonly note: string } | Problem> {
   const checkpoint = await deps.checkpoint();
   if (!checkpoint) return notYet();
   const tree = await treeHead(deps.database);

@@ -7,8 +7,9 @@ import { verifyBundle, verifyReceipt, type BundleResult, type Problem, type Rece
 import { cosignersIn, type Policy } from "../../domain/log/signed/policy.ts";
 import { bundleFinding, count, inWords, receiptFinding } from "../../read-api/explorer/verifier/words.ts";
 import { useNodeHashes, verifyEd25519 } from "../crypto.ts";
-import { verifyPieces } from "../../read-api/explorer/verifier/verify-pieces.ts";
+import { isStreamNamed, verifyPieces } from "../../read-api/explorer/verifier/verify-pieces.ts";
 import { isFork } from "../../domain/log/signed/fork.ts";
+import { isStreamProof } from "../../domain/log/state/verify-stream.ts";
 import { isPromise } from "../../domain/log/signed/promise.ts";
 import { piecesAt } from "./pieces-on-disk.ts";
 import { Examiner } from "./examiner.ts";
@@ -64,7 +65,7 @@ export async function verifyPath(
     return result.exit;
   }
   const head = (await readAtMost(path, headBytes).catch(() => Buffer.alloc(0))).toString("latin1");
-  if (options.against !== undefined || isForPieces(head)) return verifyTogether(path, options, out, err);
+  if (options.against !== undefined || isForPieces(head) || isStreamNamed(path)) return verifyTogether(path, options, out, err);
   if (options.vkey === undefined) {
     err("A receipt does not say whose it is: give the log's key with --vkey.\n");
     return 2;
@@ -76,7 +77,7 @@ export async function verifyPath(
 
 const cosignersOf = (policy: Policy | undefined) => policy && cosignersIn(policy, verifyEd25519);
 
-const isForPieces = (head: string) => isPromise(head) || isFork(head) || head.slice(257, 262) === "ustar";
+const isForPieces = (head: string) => isPromise(head) || isFork(head) || isStreamProof(head) || head.slice(257, 262) === "ustar";
 
 async function verifyTogether(
   path: string,

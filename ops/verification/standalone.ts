@@ -10,9 +10,9 @@ import { inWords } from "../../read-api/explorer/verifier/words.ts";
 import { piecesAt } from "./pieces-on-disk.ts";
 
 const usage = `Usage: node minutebook-verify.mjs DIR|FILE [--vkey KEY] [--policy FILE] [--complete]
-Checks an evidence bundle (its directory or its tar), a receipt (.tlog-proof), a promise (.tlog-promise; a second
-DIR or FILE is what the promise is held against) or a fork in writing. --policy names whose cosignatures are asked for
-(C2SP tlog-policy). Exit status: 0 all good, 3 something does not verify, 2 usage.
+Checks an evidence bundle (its directory or its tar), a receipt (.tlog-proof), a stream proof (.minutebook-stream), a
+promise (.tlog-promise; a second DIR or FILE is what the promise is held against) or a fork in writing. --policy names
+whose cosignatures are asked for (C2SP tlog-policy). Exit status: 0 all good, 3 something does not verify, 2 usage.
 `;
 
 async function main(args: readonly string[]): Promise<0 | 2 | 3> {

@@ -1032,18 +1032,23 @@ const sha512 = /* @__PURE__ */ createHasher(() => new _SHA512(), /* @__PURE__ */
 
 // domain/log/hash.ts
 /** Hashes and the spellings of bytes. Runs wherever JavaScript does; `ops` sets faster equals of the two hashes once. */
-let sha256Now = (input) => sha256$1(bytesOf$1(input));
-let digestNow = (input) => b64u(sha256$1(bytesOf$1(input)));
-let sha1HexNow = (input) => hex(sha1(bytesOf$1(input)));
+let sha256Now = (input) => sha256$1(bytesOf$2(input));
+let sha256IntoNow = (input, into, at) => into.set(sha256$1(input), at);
+let digestNow = (input) => b64u(sha256$1(bytesOf$2(input)));
+let sha1HexNow = (input) => hex(sha1(bytesOf$2(input)));
 let b64uNow = (bytes) => encode64(bytes, urlLetters);
 let b64uTextNow = (text) => b64u(utf8(text));
 /** SHA-256, and the same as b64u: most digests of the format are only ever text. */
-function useSha256(hash, digest = (input) => b64u(hash(input))) {
+function useSha256(hash, digest = (input) => b64u(hash(input)), hashInto = (input, into, at) => into.set(hash(input), at)) {
 	sha256Now = hash;
 	digestNow = digest;
+	sha256IntoNow = hashInto;
 }
 function sha256(input) {
 	return sha256Now(input);
+}
+function sha256Into(input, into, at) {
+	sha256IntoNow(input, into, at);
 }
 /** `b64u(sha256(input))` */
 function digest$2(input) {
@@ -1053,7 +1058,7 @@ function digest$2(input) {
 function b64uText(text) {
 	return b64uTextNow(text);
 }
-function bytesOf$1(input) {
+function bytesOf$2(input) {
 	return typeof input === "string" ? utf8(input) : input;
 }
 /** RFC 9562 version 5, lower case. The namespace is a UUID in lower case. */
@@ -1301,7 +1306,7 @@ function verifyEd25519(publicKey, message, signature) {
 	const s = numberOf$1(signature.subarray(32));
 	if (!key || s >= order$1) return false;
 	const challenge = numberOf$1(sha512(concat(signature.subarray(0, 32), publicKey, message))) % order$1;
-	return equalBytes(bytesOf(sumOfProducts(s, base, challenge, negative(key))), signature.subarray(0, 32));
+	return equalBytes(bytesOf$1(sumOfProducts(s, base, challenge, negative(key))), signature.subarray(0, 32));
 }
 /** a·A + b·B: both numbers bit by bit together. */
 function sumOfProducts(a, A, b, B) {
@@ -1363,7 +1368,7 @@ function pointOf(bytes) {
 		T: mod(x * y)
 	};
 }
-function bytesOf({ X, Y, Z }) {
+function bytesOf$1({ X, Y, Z }) {
 	const inverse = power(Z, p - 2n);
 	let rest = mod(Y * inverse) | (mod(X * inverse) & 1n) << 255n;
 	return Uint8Array.from({ length: 32 }, () => {
@@ -1773,24 +1778,46 @@ function checkConsistency(first, second, firstRoot, secondRoot, path) {
 /** A tree that takes leaves and remembers its right edge. */
 var GrowingTree = class {
 	size;
-	edge;
+	/** For each level the node that is begun there, as it is hashed: a 1, its left child where the level's bit of the size is set, its right one. */
+	nodes = [];
 	/** `before` are the roots of the maximal perfect subtrees of the leaves [0, size), left to right. */
 	constructor(size = 0, before = []) {
 		this.size = size;
-		this.edge = before.slice();
+		let nth = before.length;
+		for (let rest = size, level = 0; rest > 0; rest = Math.floor(rest / 2), level++) if (rest % 2 === 1) this.nodeAt(level).set(before[--nth], leftAt);
 	}
 	append(leaf) {
-		let right = leaf;
-		for (let rest = this.size; rest % 2 === 1; rest = (rest - 1) / 2) right = nodeHash(this.edge.pop(), right);
-		this.edge.push(right);
-		this.size++;
+		this.nodeAt(0).set(leaf, childAt(this.size));
+		this.complete();
+	}
+	/** Appends the hash of these bytes. */
+	appendHashOf(bytes) {
+		sha256Into(bytes, this.nodeAt(0), childAt(this.size));
+		this.complete();
 	}
 	root() {
-		let root = this.edge.at(-1) ?? sha256("");
-		for (let at = this.edge.length - 2; at >= 0; at--) root = nodeHash(this.edge[at], root);
-		return root;
+		let root;
+		for (let rest = this.size, level = 0; rest > 0; rest = Math.floor(rest / 2), level++) {
+			if (rest % 2 === 0) continue;
+			const left = this.nodeAt(level).slice(leftAt, rightAt);
+			root = root ? nodeHash(left, root) : left;
+		}
+		return root ?? sha256("");
+	}
+	/** A leaf has been written: each node that has both its children now becomes a child of the one above it. */
+	complete() {
+		for (let rest = this.size++, level = 0; rest % 2 === 1; level++) {
+			rest = (rest - 1) / 2;
+			sha256Into(this.nodeAt(level), this.nodeAt(level + 1), childAt(rest));
+		}
+	}
+	nodeAt(level) {
+		return this.nodes[level] ??= (/* @__PURE__ */ new Uint8Array(65)).fill(1, 0, 1);
 	}
 };
+const leftAt = 1;
+const rightAt = 33;
+const childAt = (nth) => nth % 2 === 0 ? leftAt : rightAt;
 /** How many maximal perfect subtrees a tree has: the one bits of its size. */
 function subtreesOf(size) {
 	let count = 0;
@@ -1809,7 +1836,7 @@ function isNoHash(bytes) {
 * A fork as a file that anybody can show around: two checkpoints that one key signed and that cannot both be of one log. Of equal sizes the
 * two are the proof; of different sizes the hashes prove that the greater tree begins with another tree than the smaller checkpoint signs.
 */
-const format = "minutebook-fork/1";
+const format$1 = "minutebook-fork/1";
 /** Whether a file says that it is one. */
 const isFork = (text) => /^\{"(begins|checkpoints)":/.test(text);
 /** The two trees, once it is proven that they cannot be of one log. Throws `Malformed` where it is not. */
@@ -1839,7 +1866,7 @@ function readFork(text) {
 	const read = parseJson(text);
 	const { vkey, checkpoints, begins } = read;
 	const isPair = Array.isArray(checkpoints) && checkpoints.length === 2 && checkpoints.every((note) => typeof note === "string");
-	if (read["format"] !== format || typeof vkey !== "string" || !isPair) throw new Malformed("not a fork in writing");
+	if (read["format"] !== format$1 || typeof vkey !== "string" || !isPair) throw new Malformed("not a fork in writing");
 	return {
 		vkey,
 		checkpoints,
@@ -3009,7 +3036,7 @@ const nameOf$1 = (keys) => keys.length === 1 ? keys[0] : keys.join(" ");
 
 // domain/log/verify/places.ts
 /** Where an entry may stand: the stream chain, the commands, the ids, leaf 0 (§2, §3, §6, §7). */
-const urlNamespace = "6ba7b811-9dad-11d1-80b4-00c04fd430c8";
+const urlNamespace$1 = "6ba7b811-9dad-11d1-80b4-00c04fd430c8";
 var Places = class {
 	/** How many streams begin before the bundle: their first `prev` cannot be checked. */
 	begunBefore = 0;
@@ -3023,7 +3050,7 @@ var Places = class {
 	constructor(log, isWhole) {
 		this.log = log;
 		this.isWhole = isWhole;
-		this.firstCommand = uuidV5(uuidV5(urlNamespace, `minutebook/command/v1\n${log}`), `system:genesis\nopen-log/${log}`);
+		this.firstCommand = uuidV5(uuidV5(urlNamespace$1, `minutebook/command/v1\n${log}`), `system:genesis\nopen-log/${log}`);
 	}
 	/** The place of the entry at this leaf; `hash` is its entry hash as b64u. Whatever is wrong with it, the entries after it are compared with it. */
 	take(entry, leaf, hash) {
@@ -3206,7 +3233,7 @@ var EntryChecker = class {
 	}
 	/** Why it does not verify. */
 	takePayload(told, at, first) {
-		const fault = (at.leaf === 0 ? told.openingFault : void 0) ?? faultOfCommand(told, first) ?? told.destroyedFault;
+		const fault = (at.leaf === 0 ? told.openingFault : void 0) ?? faultOfCommand$1(told, first) ?? told.destroyedFault;
 		if (fault !== void 0) return fault;
 		if (first && told.isAuthHidden) this.authHidden++;
 		else if (first) this.serversWord++;
@@ -3227,7 +3254,7 @@ var EntryChecker = class {
 	}
 };
 /** `.command` stands in the first event of a command, where names are visible, and it and `.auth` in no later one. */
-function faultOfCommand({ isTold, hasCommand, hasAuth }, first) {
+function faultOfCommand$1({ isTold, hasCommand, hasAuth }, first) {
 	if (isTold && first === true && !hasCommand) return "the first event of a command without `.command`";
 	return first === false && (hasCommand || hasAuth) ? "a later event of a command with `.command` or `.auth`" : void 0;
 }
@@ -3324,6 +3351,18 @@ function readBefore(before, from) {
 		return root;
 	});
 }
+
+// domain/log/verify/quick/structure.ts
+/**
+* The tree over a bundle's entries and nothing else: whether these are the bytes that were signed, not what they say. Each entry is cut
+* out of its line where the format leaves it but one place, and no line is parsed.
+*/
+/** What stands before the entry's first quote, and behind its last one: the salts hold no backslash, so the entry's last one is the line's. */
+const before = utf8("\"entry\":");
+const alone = utf8("}");
+const salts = utf8(",\"salts\":{");
+/** The entry ends with `\"v\":1}`: so much of it stands behind its last backslash. */
+const afterLast = utf8("\":1}").length;
 
 // domain/log/verify/receipt.ts
 /** Receipts as a verifier reads them (C2SP tlog-proof with our `extra` line, §7). */
@@ -3436,35 +3475,17 @@ const nothing = {
 		authHidden: 0
 	}
 };
+const unknownKey = "identity not checked: key taken from the bundle";
 async function verifyBundle(bundle, options) {
-	const notes = options.vkey === void 0 ? ["identity not checked: key taken from the bundle"] : [];
-	let file = "manifest.json";
-	let manifest;
-	let checkpoint;
-	let standing;
-	try {
-		manifest = readManifest(bundle.manifest);
-		if (options.vkey !== void 0) file = void 0;
-		const key = parseVkey(options.vkey ?? manifest.vkey);
-		file = "manifest.json";
-		if (options.vkey !== void 0 && manifest.vkey !== options.vkey) throw new Malformed("the bundle of another key", "/vkey");
-		if (manifest.origin !== key.name) throw new Malformed("the origin is not the key's", "/origin");
-		file = "checkpoint";
-		checkpoint = await openCheckpoint(bundle.checkpoint, key, options.verify);
-		if (checkpoint.size !== manifest.to) throw new Malformed(`a tree of ${checkpoint.size}, but the manifest says ${manifest.to}`);
-		standing = await options.cosigners?.(bundle.checkpoint);
-		if (standing?.isQuorum === false) throw new Malformed(`cosigned by ${standing.cosigned.length} of ${standing.of}, below the quorum`);
-	} catch (fault) {
-		return {
-			exit: 3,
-			problem: {
-				...file && { file },
-				reason: reasonOf$1(fault)
-			},
-			...nothing,
-			notes
-		};
-	}
+	const notes = options.vkey === void 0 ? [unknownKey] : [];
+	const opened = await openBundle$1(bundle, options);
+	if ("problem" in opened) return {
+		exit: 3,
+		...opened,
+		...nothing,
+		notes
+	};
+	const { manifest, checkpoint, standing } = opened;
 	const { origin, from, to } = manifest;
 	const checker = new EntryChecker({
 		log: origin,
@@ -3497,6 +3518,33 @@ async function verifyBundle(bundle, options) {
 		exit: 0,
 		...result
 	};
+}
+/** The two small files, once they belong together, to the key, and are signed and cosigned as they must be. */
+async function openBundle$1(bundle, options) {
+	let file = "manifest.json";
+	try {
+		const manifest = readManifest(bundle.manifest);
+		if (options.vkey !== void 0) file = void 0;
+		const key = parseVkey(options.vkey ?? manifest.vkey);
+		file = "manifest.json";
+		if (options.vkey !== void 0 && manifest.vkey !== options.vkey) throw new Malformed("the bundle of another key", "/vkey");
+		if (manifest.origin !== key.name) throw new Malformed("the origin is not the key's", "/origin");
+		file = "checkpoint";
+		const checkpoint = await openCheckpoint(bundle.checkpoint, key, options.verify);
+		if (checkpoint.size !== manifest.to) throw new Malformed(`a tree of ${checkpoint.size}, but the manifest says ${manifest.to}`);
+		const standing = await options.cosigners?.(bundle.checkpoint);
+		if (standing?.isQuorum === false) throw new Malformed(`cosigned by ${standing.cosigned.length} of ${standing.of}, below the quorum`);
+		return {
+			manifest,
+			checkpoint,
+			standing
+		};
+	} catch (fault) {
+		return { problem: {
+			...file && { file },
+			reason: reasonOf$1(fault)
+		} };
+	}
 }
 /** The first problem of the lines. Reading stops at the end of the range. Leaves that are given are the signed ones. */
 async function takeAll(checker, entries, leaves, { from, to }, { progress, examine }) {
@@ -3829,6 +3877,256 @@ function standingInWords({ cosigned, of, isQuorum } = {
 	return `log-signed only: cosigned by ${cosigned.length} of ${of}${isQuorum ? "" : ", below the quorum"}`;
 }
 
+// domain/log/state/verify-stream.ts
+/**
+* Stream proofs as a verifier reads them: a stream whole, from revision 0 to the head that a signed state of the log commits to, or that
+* there was no such stream. Its own code: it shares nothing with what writes them but canonical JSON and hashing.
+*/
+const format = "minutebook-stream/1";
+const streamForm = /^[A-Za-z0-9._:-]{1,200}$/;
+const urlNamespace = "6ba7b811-9dad-11d1-80b4-00c04fd430c8";
+/** Whether a file says that it is one; its beginning is enough. */
+const isStreamProof = (text) => text.startsWith(`{"format":"minutebook-stream/`);
+async function verifyStream(text, options) {
+	let stream;
+	try {
+		const lines = text.split("\n");
+		const rest = lines.pop();
+		const head = readHead(lines[0] ?? rest ?? "");
+		({stream} = head);
+		if (rest !== "") throw new Malformed(lines.length === 0 ? "the first line is not ended" : `revision ${lines.length - 1}: its line is not ended`);
+		const found = await verifyReceipt(head.receipt, options);
+		if (found.exit === 3) throw new Malformed(`the receipt of the state: ${found.problem.reason}`);
+		const state = readState(found.receipt);
+		const log = state.receipt.checkpoint.origin;
+		const chain = checkChain(lines.slice(1), stream, {
+			log,
+			vkey: options.vkey
+		});
+		if ("gap" in head) checkGap(head.gap, head, state, chain.hashes.length);
+		else checkHead(head.head, head, state, chain.hashes);
+		const { past } = head;
+		if (past) checkPast(past, state, chain.hashes);
+		return {
+			exit: 0,
+			proof: {
+				stream,
+				entries: chain.hashes.length,
+				size: state.size,
+				withheld: chain.withheld,
+				receipt: state.receipt,
+				...past && { past: {
+					size: past.size,
+					entries: past.entries
+				} }
+			},
+			notes: ["not in a stream proof: that the state itself is that of the log, and what stands at leaf 0"]
+		};
+	} catch (fault) {
+		return {
+			exit: 3,
+			problem: {
+				...stream !== void 0 && { stream },
+				reason: reasonOf$1(fault)
+			},
+			notes: []
+		};
+	}
+}
+function readHead(line) {
+	const value = parseCanonical(line);
+	if (!isObject(value) || value["format"] !== format) throw new Malformed(`not the format ${format}`, "/format");
+	const isAbsent = Object.hasOwn(value, "gap");
+	assertMembers(value, [
+		"format",
+		isAbsent ? "gap" : "head",
+		"receipt",
+		"stream"
+	], ["past"], "");
+	const { stream, receipt, past } = value;
+	if (typeof stream !== "string" || !streamForm.test(stream)) throw new Malformed("not a stream's name", "/stream");
+	if (typeof receipt !== "string") throw new Malformed("not a receipt", "/receipt");
+	const about = {
+		stream,
+		receipt,
+		...past !== void 0 && { past: readPast(past) }
+	};
+	return isAbsent ? {
+		...about,
+		gap: readGap(value["gap"])
+	} : {
+		...about,
+		head: readProven(value["head"], "/head")
+	};
+}
+function readGap(value) {
+	const gap = assertMembers(value, ["index"], ["after", "before"], "/gap");
+	const { before, after } = gap;
+	return {
+		index: readNumber(gap["index"], "/gap/index"),
+		...before !== void 0 && { before: readNeighbour(before, "/gap/before") },
+		...after !== void 0 && { after: readNeighbour(after, "/gap/after") }
+	};
+}
+function readNeighbour(value, pointer) {
+	const { stream, rev, hash, path } = assertMembers(value, [
+		"hash",
+		"path",
+		"rev",
+		"stream"
+	], [], pointer);
+	if (typeof stream !== "string" || !streamForm.test(stream)) throw new Malformed("not a stream's name", `${pointer}/stream`);
+	assertDigest(hash, `${pointer}/hash`);
+	return {
+		stream,
+		leaf: leafOf(stream, readNumber(rev, `${pointer}/rev`), hash),
+		path: readPath(path, `${pointer}/path`)
+	};
+}
+function readPast(value) {
+	const { size, entries, below, above } = assertMembers(value, ["entries", "size"], ["above", "below"], "/past");
+	return {
+		size: readNumber(size, "/past/size"),
+		entries: readNumber(entries, "/past/entries"),
+		...below !== void 0 && { below: readProven(below, "/past/below") },
+		...above !== void 0 && { above: readProven(above, "/past/above") }
+	};
+}
+function readProven(value, pointer) {
+	const { index, path } = assertMembers(value, ["index", "path"], [], pointer);
+	return {
+		index: readNumber(index, `${pointer}/index`),
+		path: readPath(path, `${pointer}/path`)
+	};
+}
+function readPath(value, pointer) {
+	if (!Array.isArray(value)) throw new Malformed("not a path", pointer);
+	return value.map((text, at) => {
+		const hash = typeof text === "string" ? fromB64(text) : void 0;
+		if (hash?.length !== 32) throw new Malformed("not the base64 of 32 bytes", `${pointer}/${at}`);
+		return hash;
+	});
+}
+function readNumber(value, pointer) {
+	if (typeof value !== "number" || value < 0) throw new Malformed("not a number from 0", pointer);
+	return value;
+}
+function assertMembers(value, needed, allowed, pointer) {
+	if (!isObject(value)) throw new Malformed("not an object", pointer);
+	for (const name of needed) if (!Object.hasOwn(value, name)) throw new Malformed(`without \`${name}\``, pointer);
+	for (const name of Object.keys(value)) if (!needed.includes(name) && !allowed.includes(name)) throw new Malformed("a member that it does not have", `${pointer}/${name}`);
+	return value;
+}
+/** The entry must be the one by which the machine itself commits to a state of this size. */
+function readState(receipt) {
+	const { entry, index, shown } = receipt;
+	if (entry.type !== "StateCommitted" || entry.sv !== 1) throw new Malformed("the receipt is not of a StateCommitted of version 1");
+	if (entry.stream !== "state" || entry.by !== "system:state") throw new Malformed("the state was not committed by the machine itself");
+	for (const name of [
+		"heads",
+		"size",
+		"streams"
+	]) if (!Object.hasOwn(shown, name)) throw new Malformed(`the receipt of the state does not show \`${name}\``);
+	const [size, streams] = [readNumber(shown["size"], "/size"), readNumber(shown["streams"], "/streams")];
+	const { heads } = shown;
+	assertDigest(heads, "/heads");
+	const command = uuidV5(uuidV5(urlNamespace, `minutebook/command/v1\n${entry.log}`), `system:state\nstate/${size}`);
+	if (entry.cmd !== command || entry.id !== uuidV5(command, "state\n0")) throw new Malformed(`the state of ${size} entries is not by the command of that size`);
+	if (size > index) throw new Malformed(`a state of ${size} entries that stands at leaf ${index}`);
+	if (streams > size) throw new Malformed(`${streams} streams in ${size} entries`);
+	return {
+		receipt,
+		size,
+		streams,
+		heads: bytesOf(heads)
+	};
+}
+const bytesOf = (digest) => fromB64(`${digest.replaceAll("-", "+").replaceAll("_", "/")}=`);
+/** No character of a stream's name needs an escape. */
+const leafOf = (stream, revision, hash) => sha256(`\0["${stream}",${revision},"${hash}"]`);
+/** Every entry in its place: one stream, no revision left out, each linked to the one before it, ids that follow from places. */
+function checkChain(lines, stream, key) {
+	const hashes = [];
+	const commands = /* @__PURE__ */ new Set();
+	let before;
+	let withheld = 0;
+	for (const [revision, line] of lines.entries()) {
+		const refuse = (reason) => new Malformed(`revision ${revision}: ${reason}`);
+		const examined = examineLine(line, key);
+		if (!("place" in examined)) throw refuse(examined.reason);
+		const { place, payload, hash } = examined;
+		if (place.stream !== stream) throw refuse(`an entry of the stream ${place.stream}`);
+		if (place.rev !== revision) throw refuse(`revision ${place.rev} stands in its place`);
+		if (revision === 0 ? !place.isGenesis : place.prev !== hashes[revision - 1]) throw refuse(revision === 0 ? "prev is not the genesis hash of the stream" : "prev is not the hash of the entry before it");
+		if (before && place.at < before.at) throw refuse("recorded before the entry before it");
+		const continues = before?.cmd === place.cmd;
+		const nth = continues ? before.nth + 1 : 0;
+		if (continues && before.by !== place.by) throw refuse("another actor than in the entry before it of the same command");
+		if (!continues && commands.has(place.cmd)) throw refuse("its command stands in this stream already");
+		commands.add(place.cmd);
+		if (place.id !== uuidV5(place.cmd, `${stream}\n${nth}`)) throw refuse("the id is not derived from its place");
+		if (place.type === "LogOpened" && (stream !== "log" || revision > 0)) throw refuse("a second LogOpened");
+		if ("refused" in payload) throw refuse(payload.refused);
+		const fault = faultOfCommand(payload, nth === 0) ?? payload.destroyedFault;
+		if (fault !== void 0) throw refuse(fault);
+		if (payload.isWithheld) withheld++;
+		hashes.push(hash);
+		before = {
+			...place,
+			nth
+		};
+	}
+	return {
+		hashes,
+		withheld
+	};
+}
+function faultOfCommand({ isTold, hasCommand, hasAuth }, isFirst) {
+	if (isFirst) return isTold && !hasCommand ? "the first event of a command without `.command`" : void 0;
+	return hasCommand || hasAuth ? "a later event of a command with `.command` or `.auth`" : void 0;
+}
+function checkHead({ index, path }, { stream }, { size, streams, heads }, hashes) {
+	const revision = hashes.length - 1;
+	if (revision < 0) throw new Malformed("there are no entries, though the stream is said to exist");
+	if (checkInclusion(index, streams, leafOf(stream, revision, hashes[revision]), path, heads)) return;
+	throw new Malformed(`revision ${revision}: it is not the head of the stream in the state of ${size} entries`);
+}
+/** The heads are sorted by stream, so two that stand side by side leave room for none between them. */
+function checkGap({ index, before, after }, { stream }, { size, streams, heads }, entries) {
+	if (entries > 0) throw new Malformed("there are entries, though the stream is said not to exist");
+	if (index > streams || before === void 0 !== (index === 0) || after === void 0 !== (index === streams)) throw new Malformed("both heads beside the gap are given, but at the ends of the tree", "/gap");
+	for (const [neighbour, at, name] of [[
+		before,
+		index - 1,
+		"before"
+	], [
+		after,
+		index,
+		"after"
+	]]) if (neighbour && !checkInclusion(at, streams, neighbour.leaf, neighbour.path, heads)) throw new Malformed(`the head ${name} the gap is not in the state of ${size} entries`, `/gap/${name}`);
+	if (before && before.stream >= stream || after && after.stream <= stream) throw new Malformed("the stream does not belong between these two", "/gap");
+}
+/** The last entry below a size of the log, and the first that is not: a stream's entries stand in the log in their own order. */
+function checkPast(past, { receipt, size }, hashes) {
+	const { entries, below, above } = past;
+	if (past.size > size) throw new Malformed(`asked as of ${past.size} entries, of which the state knows only ${size}`, "/past/size");
+	if (entries > hashes.length) throw new Malformed("more entries than the stream has", "/past/entries");
+	if (below === void 0 !== (entries === 0) || above === void 0 !== (entries === hashes.length)) throw new Malformed("the last entry below the size and the first above it are given where there are such", "/past");
+	const { checkpoint } = receipt;
+	const stands = ({ index, path }, revision) => {
+		const hash = bytesOf(hashes[revision]);
+		if (!checkInclusion(index, checkpoint.size, hash, path, checkpoint.root)) throw new Malformed(`revision ${revision}: it is not at leaf ${index} of the signed tree`, "/past");
+	};
+	if (below) {
+		stands(below, entries - 1);
+		if (below.index >= past.size) throw new Malformed(`revision ${entries - 1}: recorded after the first ${past.size} entries`, "/past/below");
+	}
+	if (above) {
+		stands(above, entries);
+		if (above.index < past.size) throw new Malformed(`revision ${entries}: recorded among the first ${past.size} entries`, "/past/above");
+	}
+}
+
 // read-api/explorer/verifier/pieces.ts
 /** What somebody hands in to be checked: files, a directory of them, a tar. Read piece by piece, for a bundle may be larger than memory. */
 const chunkBytes = 122880;
@@ -3938,6 +4236,38 @@ function receiptFinding(result) {
 		...nothing
 	};
 }
+function streamFinding(result) {
+	const nothing = {
+		counts: [],
+		isIdentityChecked: true
+	};
+	if (result.exit === 3) return {
+		exit: 3,
+		about: [],
+		details: [],
+		notes: [],
+		...verdictOf(result.problem),
+		...nothing
+	};
+	const { stream, entries, size, withheld, receipt, past } = result.proof;
+	const { checkpoint, index, entry, standing } = receipt;
+	return {
+		exit: 0,
+		about: [
+			entries === 0 ? `There is no stream ${stream}` : `Stream ${stream} is whole: revisions 0 to ${count(entries - 1)}, none left out`,
+			`in the state of the first ${count(size)} entries of ${checkpoint.origin}, committed at ${entry.at}`,
+			...past ? [`of the first ${count(past.size)} entries of the log it has ${count(past.entries)}`] : []
+		],
+		details: [
+			signedBy(standing),
+			`the state is leaf ${index} of ${checkpoint.size}`,
+			...withheld > 0 ? [`${count(withheld)} of its entries withhold something`] : []
+		],
+		notes: result.notes,
+		...verdictOf(),
+		...nothing
+	};
+}
 function promiseFinding(result) {
 	const nothing = {
 		counts: [],
@@ -4030,7 +4360,7 @@ function count(number) {
 }
 
 // read-api/explorer/verifier/verify-pieces.ts
-/** Says of any files whether they are a bundle, a receipt, a promise or a fork, and whether what they hold verifies. */
+/** Says of any files whether they are a bundle, a receipt, a stream proof, a promise or a fork, and whether what they hold verifies. */
 /** Whose word is asked for, as a policy in writing says it; why it cannot be used otherwise. */
 function cosignersOf(policy, verify) {
 	try {
@@ -4044,6 +4374,9 @@ function cosignersOf(policy, verify) {
 }
 const smallFileBytesMax = 1048576;
 const receiptBytesMax = 16777216;
+const streamBytesMax = 268435456;
+/** Enough to tell by what a file is. */
+const headBytes = 64;
 const bundleFiles = [
 	"manifest.json",
 	"checkpoint",
@@ -4080,13 +4413,14 @@ async function verifyEach(pieces, options) {
 	const promise = notes.find(({ kind }) => kind === "promise");
 	const receipt = notes.find(({ kind }) => kind === "receipt");
 	const fork = notes.find(({ kind }) => kind === "fork");
+	const stream = notes.find(({ kind }) => kind === "stream proof");
 	if (notes.length > (promise && receipt ? 2 : 1)) return {
 		exit: 2,
-		say: "Give one receipt, promise or fork at a time."
+		say: "Give one receipt, stream proof, promise or fork at a time."
 	};
 	if (!isBundle && notes.length === 0) return {
 		exit: 2,
-		say: "This is neither a bundle nor a receipt (.tlog-proof) nor a promise (.tlog-promise) nor a fork in writing."
+		say: neither
 	};
 	const { vkey } = options;
 	if (fork) return forkSaid(fork.text, options);
@@ -4103,10 +4437,14 @@ async function verifyEach(pieces, options) {
 			vkey
 		}));
 	}
-	if (bundle && receipt) return {
+	if (bundle && (receipt || stream)) return {
 		exit: 2,
-		say: "Give a bundle or a receipt, one at a time."
+		say: "Give a bundle, a receipt or a stream proof, one at a time."
 	};
+	if (stream) return streamFinding(await verifyStream(stream.text, {
+		...options,
+		vkey
+	}));
 	if (receipt) return receiptFinding(await verifyReceipt(receipt.text, {
 		vkey,
 		verify: options.verify,
@@ -4114,6 +4452,7 @@ async function verifyEach(pieces, options) {
 	}));
 	return bundleFinding(await verifyBundle(bundle, options), vkey !== void 0);
 }
+const neither = "This is neither a bundle nor a receipt (.tlog-proof) nor a stream proof (.minutebook-stream) nor a promise (.tlog-promise) nor a fork in writing.";
 function groupsOf(pieces) {
 	const groups = /* @__PURE__ */ new Map();
 	for (const piece of pieces) groups.set(nameOf(piece), [...groups.get(nameOf(piece)) ?? [], piece]);
@@ -4122,6 +4461,14 @@ function groupsOf(pieces) {
 async function notesAmong(pieces) {
 	const notes = [];
 	for (const piece of pieces) {
+		const head = await piece.read(0, Math.min(headBytes, piece.size)).then((bytes) => String.fromCharCode(...bytes), () => "");
+		if (isStreamProof(head) || isStreamNamed(piece.path)) {
+			notes.push({
+				kind: "stream proof",
+				text: await textOf(piece, streamBytesMax)
+			});
+			continue;
+		}
 		const text = piece.size > receiptBytesMax ? "" : await textOf(piece, receiptBytesMax).catch(() => "");
 		if (isPromise(text)) notes.push({
 			kind: "promise",
@@ -4142,6 +4489,8 @@ async function notesAmong(pieces) {
 	}
 	return notes;
 }
+/** What was changed in its first line is by its name still one that does not verify. */
+const isStreamNamed = (path) => path.endsWith(".minutebook-stream");
 /** A fork that is proven is a log that does not verify; one that is not proven does not verify itself. */
 async function forkSaid(text, { vkey, verify }) {
 	try {
@@ -4238,9 +4587,9 @@ function pieceOf(path, size) {
 // ops/verification/standalone.ts
 /** The verifier as one script for plain Node, version 20 or later, that needs nothing else: `npm run generate` makes it of this. */
 const usage = `Usage: node minutebook-verify.mjs DIR|FILE [--vkey KEY] [--policy FILE] [--complete]
-Checks an evidence bundle (its directory or its tar), a receipt (.tlog-proof), a promise (.tlog-promise; a second
-DIR or FILE is what the promise is held against) or a fork in writing. --policy names whose cosignatures are asked for
-(C2SP tlog-policy). Exit status: 0 all good, 3 something does not verify, 2 usage.
+Checks an evidence bundle (its directory or its tar), a receipt (.tlog-proof), a stream proof (.minutebook-stream), a
+promise (.tlog-promise; a second DIR or FILE is what the promise is held against) or a fork in writing. --policy names
+whose cosignatures are asked for (C2SP tlog-policy). Exit status: 0 all good, 3 something does not verify, 2 usage.
 `;
 async function main(args) {
 	let asked;

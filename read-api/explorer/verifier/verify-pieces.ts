@@ -1,13 +1,14 @@
-/** Says of any files whether they are a bundle, a receipt, a promise or a fork, and whether what they hold verifies. */
+/** Says of any files whether they are a bundle, a receipt, a stream proof, a promise or a fork, and whether what they hold verifies. */
 import { Malformed } from "../../../domain/log/canonical-json.ts";
 import { parseVkey } from "../../../domain/log/note.ts";
 import { isFork, openFork } from "../../../domain/log/signed/fork.ts";
 import { isPromise } from "../../../domain/log/signed/promise.ts";
 import { verifyPromise } from "../../../domain/log/signed/promise-kept.ts";
 import { cosignersIn, parsePolicy, type Standing } from "../../../domain/log/signed/policy.ts";
+import { isStreamProof, verifyStream } from "../../../domain/log/state/verify-stream.ts";
 import { verifyBundle, verifyReceipt, type Bundle, type Problem, type VerifyEd25519 } from "../../../domain/log/verify.ts";
 import { chunksOf, nameOf, textOf, unpacked, type Piece } from "./pieces.ts";
-import { bundleFinding, forkFinding, promiseFinding, receiptFinding, type Finding } from "./words.ts";
+import { bundleFinding, forkFinding, promiseFinding, receiptFinding, streamFinding, type Finding } from "./words.ts";
 
 export type Options = {
   readonly verify: VerifyEd25519;
@@ -37,6 +38,9 @@ export function cosignersOf(policy: string, verify: VerifyEd25519): Cosigners | 
 
 const smallFileBytesMax = 1_048_576;
 const receiptBytesMax = 16_777_216;
+const streamBytesMax = 268_435_456;
+/** Enough to tell by what a file is. */
+const headBytes = 64;
 const bundleFiles = ["manifest.json", "checkpoint", "entries.jsonl", "leaves"] as const;
 /** What a bundle cannot be without. The order is that in which they are missed. */
 const needed = bundleFiles.slice(0, 3);
@@ -65,9 +69,9 @@ async function verifyEach(pieces: readonly Piece[], options: Options): Promise<F
   const promise = notes.find(({ kind }) => kind === "promise");
   const receipt = notes.find(({ kind }) => kind === "receipt");
   const fork = notes.find(({ kind }) => kind === "fork");
-  if (notes.length > (promise && receipt ? 2 : 1)) return { exit: 2, say: "Give one receipt, promise or fork at a time." };
-  if (!isBundle && notes.length === 0)
-    return { exit: 2, say: "This is neither a bundle nor a receipt (.tlog-proof) nor a promise (.tlog-promise) nor a fork in writing." };
+  const stream = notes.find(({ kind }) => kind === "stream proof");
+  if (notes.length > (promise && receipt ? 2 : 1)) return { exit: 2, say: "Give one receipt, stream proof, promise or fork at a time." };
+  if (!isBundle && notes.length === 0) return { exit: 2, say: neither };
   const { vkey } = options;
   if (fork) return forkSaid(fork.text, options);
   if (notes.length > 0 && vkey === undefined) return { exit: 2, say: `A ${notes[0]!.kind} does not say whose it is: give the log's key.` };
@@ -77,11 +81,15 @@ async function verifyEach(pieces: readonly Piece[], options: Options): Promise<F
     const against = bundle ? { bundle } : receipt && { receipt: receipt.text };
     return promiseFinding(await verifyPromise(promise.text, against, { ...options, vkey: vkey! }));
   }
-  if (bundle && receipt) return { exit: 2, say: "Give a bundle or a receipt, one at a time." };
+  if (bundle && (receipt || stream)) return { exit: 2, say: "Give a bundle, a receipt or a stream proof, one at a time." };
+  if (stream) return streamFinding(await verifyStream(stream.text, { ...options, vkey: vkey! }));
   if (receipt)
     return receiptFinding(await verifyReceipt(receipt.text, { vkey: vkey!, verify: options.verify, cosigners: options.cosigners }));
   return bundleFinding(await verifyBundle(bundle!, options), vkey !== undefined);
 }
+
+const neither =
+  "This is neither a bundle nor a receipt (.tlog-proof) nor a stream proof (.minutebook-stream) nor a promise (.tlog-promise) nor a fork in writing.";
 
 function groupsOf(pieces: readonly Piece[]): ReadonlyMap<string, readonly Piece[]> {
   const groups = new Map<string, Piece[]>();
@@ -89,11 +97,19 @@ function groupsOf(pieces: readonly Piece[]): ReadonlyMap<string, readonly Piece[
   return groups;
 }
 
-type Noted = { readonly kind: "receipt" | "promise" | "fork"; readonly text: string };
+type Noted = { readonly kind: "receipt" | "stream proof" | "promise" | "fork"; readonly text: string };
 
 async function notesAmong(pieces: readonly Piece[]): Promise<readonly Noted[]> {
   const notes: Noted[] = [];
   for (const piece of pieces) {
+    const head = await piece.read(0, Math.min(headBytes, piece.size)).then(
+      (bytes) => String.fromCharCode(...bytes),
+      () => "",
+    );
+    if (isStreamProof(head) || isStreamNamed(piece.path)) {
+      notes.push({ kind: "stream proof", text: await textOf(piece, streamBytesMax) });
+      continue;
+    }
     const text = piece.size > receiptBytesMax ? "" : await textOf(piece, receiptBytesMax).catch(() => "");
     if (isPromise(text)) notes.push({ kind: "promise", text });
     else if (isFork(text)) notes.push({ kind: "fork", text });
@@ -103,6 +119,9 @@ async function notesAmong(pieces: readonly Piece[]): Promise<readonly Noted[]> {
   }
   return notes;
 }
+
+/** What was changed in its first line is by its name still one that does not verify. */
+export const isStreamNamed = (path: string): boolean => path.endsWith(".minutebook-stream");
 
 /** A fork that is proven is a log that does not verify; one that is not proven does not verify itself. */
 async function forkSaid(text: string, { vkey, verify }: Options): Promise<Finding> {

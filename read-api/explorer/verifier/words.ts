@@ -3,6 +3,7 @@ import { dueAt } from "../../../domain/log/signed/promise.ts";
 import { standingInWords, type Standing } from "../../../domain/log/signed/policy.ts";
 import type { ProvenFork } from "../../../domain/log/signed/fork.ts";
 import type { PromiseResult } from "../../../domain/log/signed/promise-kept.ts";
+import type { StreamResult } from "../../../domain/log/state/verify-stream.ts";
 import type { BundleResult, Problem, ReceiptResult } from "../../../domain/log/verify.ts";
 
 export type Finding = {
@@ -63,6 +64,29 @@ export function receiptFinding(result: ReceiptResult): Finding {
       signedBy(standing),
       ...Object.entries(shown).map(([name, value]) => `${name} = ${JSON.stringify(value)}`),
       ...(withheld.length > 0 ? [`withheld: ${withheld.join(", ")}`] : []),
+    ],
+    notes: result.notes,
+    ...verdictOf(),
+    ...nothing,
+  };
+}
+
+export function streamFinding(result: StreamResult): Finding {
+  const nothing = { counts: [], isIdentityChecked: true };
+  if (result.exit === 3) return { exit: 3, about: [], details: [], notes: [], ...verdictOf(result.problem), ...nothing };
+  const { stream, entries, size, withheld, receipt, past } = result.proof;
+  const { checkpoint, index, entry, standing } = receipt;
+  return {
+    exit: 0,
+    about: [
+      entries === 0 ? `There is no stream ${stream}` : `Stream ${stream} is whole: revisions 0 to ${count(entries - 1)}, none left out`,
+      `in the state of the first ${count(size)} entries of ${checkpoint.origin}, committed at ${entry.at}`,
+      ...(past ? [`of the first ${count(past.size)} entries of the log it has ${count(past.entries)}`] : []),
+    ],
+    details: [
+      signedBy(standing),
+      `the state is leaf ${index} of ${checkpoint.size}`,
+      ...(withheld > 0 ? [`${count(withheld)} of its entries withhold something`] : []),
     ],
     notes: result.notes,
     ...verdictOf(),
