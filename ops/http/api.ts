@@ -7,6 +7,7 @@ import { shownCheckpoint } from "../../projections/cosignatures.ts";
 import { logRoutes } from "../../read-api/log.ts";
 import { type GivenAway, verifierRoutes } from "../../read-api/pages/verifier.ts";
 import { readRoutes } from "../../read-api/routes.ts";
+import { streamProofRoute } from "../../read-api/stream-proof.ts";
 import { mediaRoutes } from "../../read-api/tasks/media.ts";
 import { webhookRoutes } from "../../webhooks/http.ts";
 import { commands } from "../commands.ts";
@@ -53,7 +54,10 @@ export async function openApi(instance: Instance, broke: Broke): Promise<Fastify
       await app.register(async (scope) => readRoutes(scope, reads));
       await app.register(async (scope) => verifierRoutes(scope, givenAway()));
       if (cosigner) await app.register(async (scope) => cosignerRoutes(scope, cosigner));
-      await app.register(async (scope) => logRoutes(scope, { ...reads, vkey: instance.vkey }));
+      await app.register(async (scope) => {
+        logRoutes(scope, { ...reads, vkey: instance.vkey });
+        streamProofRoute(scope, reads);
+      });
     },
     countAnswers(instance.metrics),
   );
