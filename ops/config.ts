@@ -53,9 +53,21 @@ export const settings = {
     about: `What this process does, of ${processRoles.join(", ")}.`,
   },
   MINUTEBOOK_SIGNING_KEY: {
-    schema: key32.optional(),
-    about: "The log's Ed25519 seed, 32 bytes in base64url; made and kept under MINUTEBOOK_HOME when absent.",
+    schema: z
+      .string()
+      .refine(
+        (text) => text.split(",").every((one) => key32.safeParse(one).success),
+        "is not 32 bytes in base64url, or several with commas between",
+      )
+      .refine((text) => new Set(text.split(",")).size === text.split(",").length, "holds a key twice")
+      .optional(),
+    about:
+      "The log's Ed25519 seed, 32 bytes in base64url; the old and the new one, with a comma, while it changes. Made and kept under MINUTEBOOK_HOME when absent.",
     secret: true,
+  },
+  MINUTEBOOK_RECOVERY_VKEY: {
+    schema: z.string().min(1).max(400).optional(),
+    about: "The recovery key that the log names as it is opened: what `minutebook keys recovery` prints. Its secret is kept elsewhere.",
   },
   MINUTEBOOK_MASTER_KEY: {
     schema: key32.optional(),
@@ -140,7 +152,9 @@ export type Config = {
   readonly databaseUrl: string | undefined;
   readonly eventStore: string;
   readonly roles: readonly ProcessRole[];
+  /** One, or several with commas between. */
   readonly signingKey: string | undefined;
+  readonly recoveryVkey: string | undefined;
   readonly masterKey: string | undefined;
   readonly instanceKey: string | undefined;
   /** Comes with a secret always. */
@@ -245,6 +259,7 @@ const configOf = (values: Values): Config => ({
   eventStore: values.MINUTEBOOK_EVENT_STORE,
   roles: values.MINUTEBOOK_ROLES,
   signingKey: values.MINUTEBOOK_SIGNING_KEY,
+  recoveryVkey: values.MINUTEBOOK_RECOVERY_VKEY,
   masterKey: values.MINUTEBOOK_MASTER_KEY,
   instanceKey: values.MINUTEBOOK_INSTANCE_KEY,
   markovUrl: values.MINUTEBOOK_MARKOV_URL,

@@ -14,6 +14,7 @@ import { cipher, publicKeyOf } from "./crypto.ts";
 import { factsOf } from "./instance/facts.ts";
 import { guestsOnly, type Identity, tokenIdentity } from "./http/identity.ts";
 import { secretOf } from "./keys/secrets.ts";
+import { keyringOf } from "./keys/signing-keys.ts";
 import type { SubjectKeyStore } from "./keys/subject-keys.ts";
 import type { ReadDatabase } from "./processes/database.ts";
 import { type Closers, openStores, type Stores } from "./instance/stores.ts";
@@ -49,6 +50,7 @@ export type Instance = {
   readonly ambient: Ambient;
   readonly attached: Attached;
   readonly origin: string;
+  /** The key of leaf 0: what the log is known by, whichever key signs it now. */
   readonly vkey: string;
   readonly log: EventLog;
   readonly database: ReadDatabase;
@@ -140,8 +142,7 @@ type Tasks = OpenOptions &
 
 /** The processes of this machine's own that follow the log until they are told to stop. One that cannot go on stops them all, loudly. */
 async function startTasks(tasks: Tasks, signal: AbortSignal): Promise<void> {
-  const { from, roles, log, handler, database, vault, logger, ambient, signingSeed, config, origin, attached, keys, policy, metrics } =
-    tasks;
+  const { from, roles, log, handler, database, vault, logger, ambient, config, origin, attached, keys, policy, metrics } = tasks;
   const running = [handler.states.follow(from, signal)];
   if (roles.includes("policies"))
     running.push(
@@ -155,7 +156,7 @@ async function startTasks(tasks: Tasks, signal: AbortSignal): Promise<void> {
           log,
           database,
           home: config.home,
-          seed: signingSeed!,
+          keyring: keyringOf(config, origin),
           origin,
           ambient,
           logger,

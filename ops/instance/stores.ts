@@ -3,11 +3,11 @@ import type { EventLog } from "../../domain/log/event-log.ts";
 import type { Ambient } from "../ambient.ts";
 import type { Config, ProcessRole } from "../config.ts";
 import { BadConfiguration } from "../terminal.ts";
-import { signEd25519 } from "../crypto.ts";
 import type { Policy } from "../../domain/log/signed/policy.ts";
 import { policyOf } from "../cosigning/settings.ts";
 import { openEventLog } from "../event-log/open.ts";
 import { secretOf } from "../keys/secrets.ts";
+import { ownSigningKeys } from "../keys/signing-keys.ts";
 import { type SubjectKeyStore, subjectKeys } from "../keys/subject-keys.ts";
 import { openDatabase, type ReadDatabase } from "../processes/database.ts";
 import { attach, type Attached } from "./attach.ts";
@@ -21,8 +21,8 @@ export type Stores = {
   readonly roles: readonly ProcessRole[];
   readonly origin: string;
   readonly instanceKey: Uint8Array;
+  /** The key of leaf 0: what the log is known by, whichever key signs it now. */
   readonly vkey: string;
-  readonly signingSeed: Uint8Array | undefined;
   readonly log: EventLog;
   /** The rows, as the role that owns them. */
   readonly database: ReadDatabase;
@@ -69,16 +69,16 @@ export async function openStores(
   const database = openDatabase(attached.connections.rows);
   closers.push(database.close);
   const signs = roles.includes("signer") || config.signingKey !== undefined;
-  const signingSeed = signs ? secretOf(config.home, "signing.key", config.signingKey).bytes : undefined;
-  const vkey = await openLog(log, origin, signingSeed && signEd25519(signingSeed).publicKey, ambient, signal);
+  const own = signs ? ownSigningKeys(config, origin) : undefined;
+  const vkey = await openLog(log, origin, { own, recovery: config.recoveryVkey }, ambient, signal);
   if (policy && policy.logs.length > 0 && !policy.logs.some(({ name }) => name === origin))
     throw new BadConfiguration(`MINUTEBOOK_COSIGNERS: the policy is of other logs than ${origin}`);
-  return { attached, roles, origin, instanceKey, vkey, signingSeed, log, database, vault, policy, keys: subjectKeys(vault, master) };
+  return { attached, roles, origin, instanceKey, vkey, log, database, vault, policy, keys: subjectKeys(vault, master) };
 }
 
 /** A key that was drawn and lies beside the data protects them from nobody who can read the data. */
 function refuseDevelopmentKeys({ production, masterKey, signingKey, cosign, cosignerKey }: Config, roles: readonly ProcessRole[]): void {
-  if (cosignerKey !== undefined && cosignerKey === signingKey)
+  if (cosignerKey !== undefined && signingKey?.split(",").includes(cosignerKey))
     throw new BadConfiguration("MINUTEBOOK_COSIGNER_KEY is the log's own key: who cosigns needs another");
   if (!production) return;
   if (cosign !== undefined && cosignerKey === undefined && roles.includes("api"))

@@ -14,7 +14,7 @@ export function secretOf(
 ): { readonly bytes: Uint8Array; readonly drawn: boolean } {
   if (configured !== undefined) return { bytes: Buffer.from(configured, "base64url"), drawn: false };
   const path = join(home, "keys", name);
-  if (!existsSync(path)) keep(path, randomBytes(32).toString("base64url"));
+  if (!existsSync(path)) drawInto(path, randomBytes(32));
   if (process.platform !== "win32" && (statSync(path).mode & 0o077) !== 0)
     throw new BadConfiguration(`${path} can be read by others than its owner: chmod 600 it`);
   const bytes = Buffer.from(readFileSync(path, "utf8").trim(), "base64url");
@@ -22,11 +22,12 @@ export function secretOf(
   return { bytes, drawn: true };
 }
 
-function keep(path: string, text: string): void {
+/** Durable when it returns; a file that is there already stays as it is. */
+export function drawInto(path: string, secret: Uint8Array): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const draft = `${path}.${randomBytes(6).toString("hex")}`;
   const file = openSync(draft, "wx", 0o600);
-  writeSync(file, `${text}\n`);
+  writeSync(file, `${Buffer.from(secret).toString("base64url")}\n`);
   fsyncSync(file);
   closeSync(file);
   try {

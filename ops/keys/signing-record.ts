@@ -32,6 +32,8 @@ export class BadRecord extends Error {}
 export type SigningRecord = {
   /** What was signed last; undefined where nothing ever was. */
   readonly last: Signed | undefined;
+  /** The position of the last leaf of the tree that was signed before that; "" where there was none. Throws `BadRecord`. */
+  before(): string;
   /** Durable when it returns. */
   append(signed: Signed): void;
   close(): void;
@@ -51,11 +53,12 @@ export function openSigningRecord(home: string, origin: string): SigningRecord {
   const file = openSync(recordIn(home), "a+", 0o600);
   try {
     const { size } = fstatSync(file);
-    const { last, torn } = readTail(file, size, origin);
+    const { last, before, torn } = readTail(file, size, origin);
     let isNew = size === 0;
     let isTorn = torn > 0;
     return {
       last,
+      before,
       append({ frontier, position }) {
         const line: Line = { origin, size: frontier.size, root: b64(frontierRoot(frontier)), position, edge: frontier.hashes.map(b64) };
         // Not when it is opened: who only looks may see half of a line that another process is just writing.
@@ -75,17 +78,23 @@ export function openSigningRecord(home: string, origin: string): SigningRecord {
   }
 }
 
-/** The last whole line, and how many bytes stand behind it. */
-function readTail(file: number, size: number, origin: string): { readonly last: Signed | undefined; readonly torn: number } {
+type Tail = Pick<SigningRecord, "last" | "before"> & { readonly torn: number };
+
+/** The last whole line, where the one before it ended, and how many bytes stand behind it. */
+function readTail(file: number, size: number, origin: string): Tail {
   const bytes = Buffer.alloc(Math.min(size, tailBytes));
   readSync(file, bytes, 0, bytes.length, size - bytes.length);
   const end = bytes.lastIndexOf("\n");
   if (end < 0 && size > bytes.length) throw new BadRecord("the signer's record does not end in lines that a signer writes");
   const torn = bytes.length - (end + 1);
-  if (end < 0) return { last: undefined, torn };
-  const begin = end === 0 ? 0 : bytes.lastIndexOf("\n", end - 1) + 1;
-  return { last: signedOf(bytes.toString("utf8", begin, end), origin), torn };
+  if (end < 0) return { last: undefined, before: () => "", torn };
+  const begin = beginOf(bytes, end);
+  // Not before it is asked for: only where the key changes does it matter.
+  const before = () => (begin === 0 ? "" : signedOf(bytes.toString("utf8", beginOf(bytes, begin - 1), begin - 1), origin).position);
+  return { last: signedOf(bytes.toString("utf8", begin, end), origin), before, torn };
 }
+
+const beginOf = (bytes: Buffer, end: number) => (end === 0 ? 0 : bytes.lastIndexOf("\n", end - 1) + 1);
 
 /** A whole line of the record. Throws `BadRecord`. */
 export function signedOf(text: string, origin: string): Signed {

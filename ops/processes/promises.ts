@@ -8,21 +8,27 @@ import type { SignerRun } from "./signer.ts";
 const lookMs = 250;
 
 /** Runs beside the signing while the lock is held. `held` throws when it no longer is. */
-export async function keepPromising(run: SignerRun, held: () => Promise<void>, signal: AbortSignal): Promise<void> {
+export async function keepPromising(
+  run: SignerRun,
+  /** The key that signed last. */
+  vkey: () => string,
+  held: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
-    await answerAsked(run, held);
+    if (run.keyring.has(vkey())) await answerAsked(run, vkey, held);
     await run.ambient.wait(lookMs);
   }
 }
 
-async function answerAsked(run: SignerRun, held: () => Promise<void>): Promise<void> {
+async function answerAsked(run: SignerRun, vkey: () => string, held: () => Promise<void>): Promise<void> {
   const { log, database, vault, origin, ambient } = run;
   for (const asked of await promisesAsked(database.query)) {
     const [recorded] = await log.read(asked.stream, asked.revision);
     // Whoever can write the rows can ask for anything, and gets a promise of nothing that is not there.
     if (recorded?.entry.id === asked.event) {
       await held();
-      const { publicKey, sign } = signEd25519(run.seed);
+      const { publicKey, sign } = signEd25519(run.keyring.seedOf(vkey()));
       const note = await signPromise({ origin, entry: entryHash(recorded.text), at: ambient.now() }, publicKey, sign);
       await publishPromise(vault.query, asked.event, note);
     }

@@ -1,10 +1,11 @@
 import pg from "pg";
 import type { Logger } from "pino";
-import { checkpointText, signCheckpoint } from "../../domain/log/checkpoint.ts";
+import { checkpointText } from "../../domain/log/checkpoint.ts";
 import { Broken, type EventLog, Unavailable } from "../../domain/log/event-log.ts";
-import { equalBytes } from "../../domain/log/hash.ts";
+import { equalBytes, utf8 } from "../../domain/log/hash.ts";
 import { entryHash } from "../../domain/log/ids.ts";
 import { appendLeaf, emptyFrontier, frontierRoot } from "../../domain/log/merkle.ts";
+import { formatNote, signatureLine } from "../../domain/log/note.ts";
 import type { Database } from "../../projections/database.ts";
 import { checkpointsOf } from "../../projections/builds.ts";
 import { entriesBetween, frontierAt } from "../../projections/log-reads.ts";
@@ -19,6 +20,8 @@ import {
   type SigningRecord,
   writeSignerStatus,
 } from "../keys/signing-record.ts";
+import type { Keyring } from "../keys/signing-keys.ts";
+import { SigningTurns } from "../keys/signing-turns.ts";
 import { newestCheckpoint, publishCheckpoint } from "../../projections/checkpoints.ts";
 import { type Gathering, keepGathering } from "./gather.ts";
 import { keepPromising } from "./promises.ts";
@@ -32,7 +35,7 @@ export type SignerRun = {
   /** For the lock, which lives as long as its connection. */
   readonly connection: pg.ClientConfig;
   readonly home: string;
-  readonly seed: Uint8Array;
+  readonly keyring: Keyring;
   readonly origin: string;
   readonly ambient: Ambient;
   readonly logger: Logger;
@@ -123,10 +126,16 @@ async function withLock(
 async function signWhileHeld(run: SignerRun, held: Held, tell: Tell, signal: AbortSignal): Promise<void> {
   const record = openSigningRecord(run.home, run.origin);
   try {
-    if (!(await agreesWithTheWorld(run, record.last, tell, signal))) return;
+    const { last } = record;
+    if (!(await agreesWithTheWorld(run, last, tell, signal))) return;
+    const turns = await SigningTurns.read(run.log, run.database.query, last?.position ?? "");
     // Signed but not published: a kill came between. The same bytes are published now.
-    if (record.last) await publish(run, record.last);
-    await follow(run, record, held, tell, signal);
+    if (last) {
+      const signers = turns.signers(record.before(), last.position);
+      if (!(await untilKeysLieHere(run, signers, tell, signal))) return;
+      await publish(run, last, signers);
+    }
+    await follow(run, record, turns, held, tell, signal);
   } finally {
     record.close();
   }
@@ -172,17 +181,45 @@ async function untilTreeHas({ database, ambient }: SignerRun, size: number, tell
   return false;
 }
 
+/** False when it was told to stop. The log's key may be another by now, and its secret elsewhere. */
+async function untilKeysLieHere(
+  { keyring, ambient }: SignerRun,
+  signers: readonly string[],
+  tell: Tell,
+  signal: AbortSignal,
+): Promise<boolean> {
+  while (!signal.aborted) {
+    const missing = signers.find((vkey) => !keyring.has(vkey));
+    if (missing === undefined) return true;
+    const also = signers.length > 1 ? ", beside the others: the tree in which a key gives way is signed by both" : "";
+    tell({ status: "refused", reason: `the log's key ${missing} does not lie here: put its secret into MINUTEBOOK_SIGNING_KEY${also}` });
+    await ambient.wait(lookMs);
+  }
+  return false;
+}
+
 /** Follows the log with an edge of its own, hashed from the entries' bytes, and signs where the tree of the rows has the same root. */
-async function follow(run: SignerRun, record: SigningRecord, held: Held, tell: Tell, signal: AbortSignal): Promise<void> {
+async function follow(
+  run: SignerRun,
+  record: SigningRecord,
+  turns: SigningTurns,
+  held: Held,
+  tell: Tell,
+  signal: AbortSignal,
+): Promise<void> {
   const { log, database, ambient } = run;
   const stopping = new AbortController();
   const stop = AbortSignal.any([signal, stopping.signal]);
   let seen: Signed = record.last ?? { frontier: emptyFrontier, position: "" };
+  let { position } = seen;
   let signed = seen.frontier.size;
   const after = record.last && { position: record.last.position, size: signed };
   const following = (async () => {
     for await (const batch of log.follow(after, stop))
-      for (const { text, position } of batch) seen = { frontier: appendLeaf(seen.frontier, entryHash(text)), position };
+      for (const each of batch) {
+        turns.take(each);
+        seen = { frontier: appendLeaf(seen.frontier, entryHash(each.text)), position: each.position };
+      }
   })();
   const ticking = (async () => {
     while (!stop.aborted) {
@@ -191,10 +228,13 @@ async function follow(run: SignerRun, record: SigningRecord, held: Held, tell: T
       if (size > signed && (await untilTreeHas(run, size, tell, stop))) {
         if (!equalBytes(frontierRoot(await frontierAt(database, size)), frontierRoot(next.frontier)))
           throw new Refusal(`the tree of size ${size} in the rows is not that of the log`);
+        const signers = turns.signers(position, next.position);
+        if (!(await untilKeysLieHere(run, signers, tell, stop))) return;
         await held();
         // Order: the record is durable before the signature exists. A crash here means that the same size is signed again.
         record.append(next);
-        await publish(run, next);
+        await publish(run, next, signers);
+        ({ position } = next);
         signed = size;
       }
       tell({ status: "signing", size: signed });
@@ -205,7 +245,7 @@ async function follow(run: SignerRun, record: SigningRecord, held: Held, tell: T
   const working = [
     ticking,
     following,
-    keepPromising(run, held, stop),
+    keepPromising(run, () => turns.at(position), held, stop),
     ...(run.cosigners ? [keepGathering(run, run.cosigners, held, stop)] : []),
   ];
   try {
@@ -217,8 +257,11 @@ async function follow(run: SignerRun, record: SigningRecord, held: Held, tell: T
 }
 
 /** Ed25519 is deterministic: the same tree gives the same note, however often it is signed. */
-async function publish({ vault, seed, origin }: SignerRun, { frontier }: Signed): Promise<void> {
-  const { publicKey, sign } = signEd25519(seed);
-  const note = await signCheckpoint({ origin, size: frontier.size, root: frontierRoot(frontier) }, publicKey, sign);
-  await publishCheckpoint(vault.query, frontier.size, note);
+async function publish({ vault, keyring, origin }: SignerRun, { frontier }: Signed, signers: readonly string[]): Promise<void> {
+  const text = checkpointText({ origin, size: frontier.size, root: frontierRoot(frontier) });
+  const lines = signers.map(async (vkey) => {
+    const { publicKey, sign } = signEd25519(keyring.seedOf(vkey));
+    return signatureLine(origin, publicKey, await sign(utf8(text)));
+  });
+  await publishCheckpoint(vault.query, frontier.size, formatNote(text, await Promise.all(lines)));
 }

@@ -16,6 +16,7 @@ import { runPolicies } from "../../ops/processes/policies.ts";
 import { startProjector, type Projector } from "../../ops/processes/projector.ts";
 import { projections } from "../../ops/projections.ts";
 import { rowsAt } from "../../ops/instance/rows.ts";
+import { formatVkey } from "../../domain/log/note.ts";
 import type { EventLog } from "../../domain/log/event-log.ts";
 import type { ReadDeps } from "../../read-api/deps.ts";
 import { type ReadOptions, readRoutes } from "../../read-api/routes.ts";
@@ -113,7 +114,7 @@ export async function openRig(more: Partial<ReadDeps> = {}, options: ReadOptions
   const ambient = { ...realAmbient, now: () => rig.clock };
   const logger = pino({ level: "silent" });
   const log = openMemory();
-  await openLog(log, origin, seed, ambient, stopping.signal);
+  await openLog(log, origin, { own: [{ vkey: formatVkey(origin, seed), seed, lies: "this test" }] }, ambient, stopping.signal);
   const rows = await rowsDatabase();
   closers.push(rows.discard);
   const projector = startProjector({ log, database: rows.database, projections, logger });

@@ -9,6 +9,7 @@ import { realAmbient } from "../../ops/ambient.ts";
 import { signEd25519, useNodeHashes } from "../../ops/crypto.ts";
 import { openPostgresLog } from "../../ops/event-log/postgres.ts";
 import { openLog } from "../../ops/instance/opening.ts";
+import type { Keyring } from "../../ops/keys/signing-keys.ts";
 import { readSignerStatus, type SignerStatus } from "../../ops/keys/signing-record.ts";
 import { prepareDatabase } from "../../ops/postgres/schema.ts";
 import { openDatabase, type ReadDatabase } from "../../ops/processes/database.ts";
@@ -30,6 +31,12 @@ export const hasty = { ...realAmbient, wait: (ms: number) => realAmbient.wait(Ma
 const silent = pino({ level: "silent" });
 export const seed = new Uint8Array(32).fill(5);
 export const vkey = formatVkey(origin, signEd25519(seed).publicKey);
+
+/** Signing keys that lie in memory. */
+export function keyringOf(seeds: readonly Uint8Array[]): Keyring {
+  const keys = new Map(seeds.map((one) => [formatVkey(origin, signEd25519(one).publicKey), one]));
+  return { has: (wanted) => keys.has(wanted), seedOf: (wanted) => keys.get(wanted)! };
+}
 
 const guarded = ["entry", "head", "checkpoint"];
 
@@ -70,7 +77,7 @@ export class SigningRig {
     await admin.connect();
     await prepareDatabase(admin).finally(() => admin.end());
     await rig.openLog();
-    await openLog(rig.log, origin, signEd25519(seed).publicKey, realAmbient, new AbortController().signal);
+    await openLog(rig.log, origin, { own: [{ vkey, seed, lies: "this test" }] }, realAmbient, new AbortController().signal);
     return rig;
   }
 
@@ -105,7 +112,7 @@ export class SigningRig {
       vault: this.watched(),
       connection: this.testDatabase.connections.app,
       home: this.home,
-      seed,
+      keyring: keyringOf([seed]),
       origin,
       ambient: hasty,
       logger,

@@ -16,7 +16,7 @@ import { storedInPostgres } from "../../ops/verification/stored.ts";
 import { origin } from "../event-log/chain.ts";
 import { wholeLog } from "../support/oracle.ts";
 import { guardedHome } from "../support/postgres.ts";
-import { seed, SigningRig, vkey } from "./rig.ts";
+import { keyringOf, seed, SigningRig, vkey } from "./rig.ts";
 
 let rig: SigningRig;
 afterEach(() => rig.close());
@@ -117,12 +117,7 @@ describe("signing", () => {
   it("publishes what was recorded, when it ended before it was signed", async () => {
     rig = await SigningRig.open();
     const size = await rig.append(4);
-    const run = {
-      get seed() {
-        return kill();
-      },
-    };
-    await expect(rig.sign(run).done).rejects.toThrow(killed);
+    await expect(rig.sign({ keyring: { has: () => true, seedOf: kill } }).done).rejects.toThrow(killed);
     const [recorded] = sizesRecorded();
     expect(await rig.published()).toEqual([]);
     await rig.append(3);
@@ -275,7 +270,7 @@ it("signs deterministically: the key and the bytes are the same wherever it runs
   const [before] = await rig.published();
   await rig.putBack(size);
   await rig.surgery((query) => query("delete from log.checkpoint"));
-  rig.sign({ seed: Uint8Array.from(seed) });
+  rig.sign({ keyring: keyringOf([Uint8Array.from(seed)]) });
   await rig.signedTo(size);
   const [after] = await rig.published();
   expect(after).toEqual(before);
