@@ -3,11 +3,13 @@
  * canonical JSON and hashing, so that a mistake there does not hide itself here.
  */
 import { Malformed } from "./canonical-json.ts";
+import { equalBytes } from "./hash.ts";
 import { EntryChecker, type Counts, type Problem, type Word } from "./verify/checker.ts";
 import { examineBlock, reasonOf, type Examined, type LogKey } from "./verify/examine.ts";
 import { LeafReader, makeRoot, placeOf, type Leaves } from "./verify/leaves.ts";
 import { blocksOf } from "./verify/lines.ts";
 import { readManifest, type Manifest } from "./verify/manifest.ts";
+import { StructuralTree } from "./verify/quick/structure.ts";
 import type { Standing } from "./signed/policy.ts";
 import { openCheckpoint, parseVkey, type Checkpoint, type VerifyEd25519 } from "./verify/note.ts";
 
@@ -69,27 +71,13 @@ const nothing = {
   word: { serversWord: 0, authHidden: 0 },
 } as const;
 
+const unknownKey = "identity not checked: key taken from the bundle";
+
 export async function verifyBundle(bundle: Bundle, options: BundleOptions): Promise<BundleResult> {
-  const notes = options.vkey === undefined ? ["identity not checked: key taken from the bundle"] : [];
-  let file: string | undefined = "manifest.json";
-  let manifest: Manifest;
-  let checkpoint: Checkpoint;
-  let standing: Standing | undefined;
-  try {
-    manifest = readManifest(bundle.manifest);
-    if (options.vkey !== undefined) file = undefined;
-    const key = parseVkey(options.vkey ?? manifest.vkey);
-    file = "manifest.json";
-    if (options.vkey !== undefined && manifest.vkey !== options.vkey) throw new Malformed("the bundle of another key", "/vkey");
-    if (manifest.origin !== key.name) throw new Malformed("the origin is not the key's", "/origin");
-    file = "checkpoint";
-    checkpoint = await openCheckpoint(bundle.checkpoint, key, options.verify);
-    if (checkpoint.size !== manifest.to) throw new Malformed(`a tree of ${checkpoint.size}, but the manifest says ${manifest.to}`);
-    standing = await options.cosigners?.(bundle.checkpoint);
-    if (standing?.isQuorum === false) throw new Malformed(`cosigned by ${standing.cosigned.length} of ${standing.of}, below the quorum`);
-  } catch (fault) {
-    return { exit: 3, problem: { ...(file && { file }), reason: reasonOf(fault) }, ...nothing, notes };
-  }
+  const notes = options.vkey === undefined ? [unknownKey] : [];
+  const opened = await openBundle(bundle, options);
+  if ("problem" in opened) return { exit: 3, ...opened, ...nothing, notes };
+  const { manifest, checkpoint, standing } = opened;
   const { origin, from, to } = manifest;
   const checker = new EntryChecker({ log: origin, vkey: manifest.vkey, from, before: manifest.before });
   const leaves = bundle.leaves && (await makeRoot(bundle.leaves, manifest, checkpoint.root)) ? bundle.leaves : undefined;
@@ -104,6 +92,72 @@ export async function verifyBundle(bundle: Bundle, options: BundleOptions): Prom
   if (from > 0) notes.push(`not checked: leaf 0, and what stands before leaf ${from}: ${linksBefore(checker.streamsBegunBefore)}`);
   const result = { counts: checker.counts, word: checker.word, origin, from, to, ...(standing && { standing }), notes };
   return problem ? { exit: 3, problem, ...result } : { exit: 0, ...result };
+}
+
+export type StructureResult = Omit<BundleResult, "counts" | "word">;
+
+/** Whether the entries are those that were signed, and nothing of what they say: several times as fast as all of it. */
+export async function verifyStructure(
+  { entries, ...bundle }: Pick<Bundle, "manifest" | "checkpoint" | "entries">,
+  options: Pick<BundleOptions, "verify" | "vkey" | "cosigners" | "progress">,
+): Promise<StructureResult> {
+  const notes = options.vkey === undefined ? [unknownKey] : [];
+  const opened = await openBundle(bundle, options);
+  if ("problem" in opened) return { exit: 3, ...opened, notes };
+  const { manifest, checkpoint, standing } = opened;
+  const { origin, from, to } = manifest;
+  notes.push("not checked: what the entries say, and what is told beside them");
+  const problem = await faultOfStructure(entries, manifest, checkpoint, options.progress);
+  const result = { origin, from, to, ...(standing && { standing }), notes };
+  return problem ? { exit: 3, problem, ...result } : { exit: 0, ...result };
+}
+
+async function faultOfStructure(
+  entries: Bundle["entries"],
+  { from, to, before }: Manifest,
+  { root }: Checkpoint,
+  progress: BundleOptions["progress"],
+): Promise<Problem | undefined> {
+  const file = "entries.jsonl";
+  const tree = new StructuralTree(from, before);
+  try {
+    for await (const { bytes, ended } of blocksOf(entries)) {
+      tree.take(bytes);
+      if (tree.size > to) return { file, reason: `more lines than the ${to - from} of the manifest` };
+      if (!ended) return { leaf: tree.size - 1, file, reason: "the last line is not ended" };
+      progress?.(tree.size - from, to - from);
+    }
+  } catch (fault) {
+    return { leaf: tree.size, reason: reasonOf(fault) };
+  }
+  if (tree.size < to) return { file, reason: `${tree.size - from} lines, but the manifest says ${to - from}` };
+  return equalBytes(tree.root(), root) ? undefined : { file, reason: "the entries do not make the root that the checkpoint signs" };
+}
+
+type Opened = { readonly manifest: Manifest; readonly checkpoint: Checkpoint; readonly standing: Standing | undefined };
+
+/** The two small files, once they belong together, to the key, and are signed and cosigned as they must be. */
+async function openBundle(
+  bundle: Pick<Bundle, "manifest" | "checkpoint">,
+  options: Pick<BundleOptions, "verify" | "vkey" | "cosigners">,
+): Promise<Opened | { readonly problem: Problem }> {
+  let file: string | undefined = "manifest.json";
+  try {
+    const manifest = readManifest(bundle.manifest);
+    if (options.vkey !== undefined) file = undefined;
+    const key = parseVkey(options.vkey ?? manifest.vkey);
+    file = "manifest.json";
+    if (options.vkey !== undefined && manifest.vkey !== options.vkey) throw new Malformed("the bundle of another key", "/vkey");
+    if (manifest.origin !== key.name) throw new Malformed("the origin is not the key's", "/origin");
+    file = "checkpoint";
+    const checkpoint = await openCheckpoint(bundle.checkpoint, key, options.verify);
+    if (checkpoint.size !== manifest.to) throw new Malformed(`a tree of ${checkpoint.size}, but the manifest says ${manifest.to}`);
+    const standing = await options.cosigners?.(bundle.checkpoint);
+    if (standing?.isQuorum === false) throw new Malformed(`cosigned by ${standing.cosigned.length} of ${standing.of}, below the quorum`);
+    return { manifest, checkpoint, standing };
+  } catch (fault) {
+    return { problem: { ...(file && { file }), reason: reasonOf(fault) } };
+  }
 }
 
 /** The first problem of the lines. Reading stops at the end of the range. Leaves that are given are the signed ones. */

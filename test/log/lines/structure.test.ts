@@ -5,7 +5,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { Malformed } from "../../../domain/log/canonical-json.ts";
 import { b64, b64u, fromUtf8, sha256, utf8 } from "../../../domain/log/hash.ts";
 import { readLine } from "../../../domain/log/verify/lines.ts";
+import { verifyStructure } from "../../../domain/log/verify.ts";
 import { StructuralTree } from "../../../domain/log/verify/quick/structure.ts";
+import { verifyEd25519 } from "../../../ops/crypto.ts";
 import { bend } from "./bend.ts";
 import { generateBundle, randomBelow } from "../generate-bundle.ts";
 
@@ -92,3 +94,41 @@ function entryOf(line: Uint8Array): string | undefined {
     return undefined;
   }
 }
+
+/** The bundle with other lines, or another end of the file. */
+function verified(changed: readonly string[], { end = "\n", vkey, signer }: { end?: string; vkey?: string; signer?: string } = {}) {
+  const small = (file: string) => readFileSync(join(signer ?? home, file), "utf8");
+  const entries = utf8(changed.join("\n") + end);
+  const chunks = [entries.subarray(0, 1000), entries.subarray(1000)];
+  return verifyStructure(
+    { manifest: small("manifest.json"), checkpoint: small("checkpoint"), entries: chunks },
+    { verify: verifyEd25519, vkey },
+  );
+}
+
+test("a bundle's structure verifies, and what was not looked at is said", async () => {
+  const notes = ["not checked: what the entries say, and what is told beside them"];
+  const told = { exit: 0, origin: "minutes.example.org/log", from: 0, to: 300 };
+  expect(await verified(lines)).toEqual({ ...told, notes: ["identity not checked: key taken from the bundle", ...notes] });
+  const { vkey } = JSON.parse(readFileSync(join(home, "manifest.json"), "utf8")) as { vkey: string };
+  expect(await verified(lines, { vkey })).toEqual({ ...told, notes });
+  expect(await verified(lines.with(5, lines[5]!.replace(/"place":\d+/, '"place":0')))).toMatchObject({ exit: 0 });
+});
+
+test("entries that are not those that were signed do not verify", async () => {
+  const signer = join(home, "stranger");
+  const { vkey } = await generateBundle(signer, 300, 5, { signer: 9 });
+  const notTheRoot = { file: "entries.jsonl", reason: "the entries do not make the root that the checkpoint signs" };
+  const of = (file: string, reason: string, leaf?: number) => ({ ...(leaf !== undefined && { leaf }), file, reason });
+  const found = [
+    [await verified(lines.with(9, lines[9]!.replace('\\"sv\\":1', '\\"sv\\":2'))), notTheRoot],
+    [await verified(lines.with(9, lines[10]!).with(10, lines[9]!)), notTheRoot],
+    [await verified(lines.toSpliced(9, 1)), of("entries.jsonl", "299 lines, but the manifest says 300")],
+    [await verified([...lines, lines[299]!]), of("entries.jsonl", "more lines than the 300 of the manifest")],
+    [await verified(lines, { end: "" }), of("entries.jsonl", "the last line is not ended", 299)],
+    [await verified(lines.with(9, "{}")), { leaf: 9, reason: "the line holds no entry" }],
+    [await verified(lines, { vkey }), of("manifest.json", "the bundle of another key (/vkey)")],
+    [await verified(lines.with(0, lines[1]!), { signer, vkey }), notTheRoot],
+  ] as const;
+  for (const [{ exit, problem }, expected] of found) expect({ exit, problem }).toEqual({ exit: 3, problem: expected });
+});
