@@ -13,6 +13,12 @@ export async function checkpointOf(query: Query, size: number): Promise<Publishe
   return row;
 }
 
+/** The first that was published of a tree which holds a leaf. */
+export async function firstCovering(query: Query, leaf: number): Promise<Published | undefined> {
+  const [row] = await query<Published>("select size, note from log.checkpoint where size > $1 order by size limit 1", [leaf]);
+  return row;
+}
+
 export const publishCheckpoint = (query: Query, size: number, note: string) =>
   query("insert into log.checkpoint (size, note) values ($1, $2) on conflict do nothing", [size, note]);
 

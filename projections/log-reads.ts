@@ -33,6 +33,15 @@ export async function entryById({ query }: Reading, eventId: string): Promise<En
 export const entriesBetween = ({ query }: Reading, from: number, to: number): Promise<EntryRow[]> =>
   query<EntryRow>(`select ${columns} from read.log_entry where leaf_index >= $1 and leaf_index < $2 order by leaf_index`, [from, to]);
 
+/** Where these events stand in the tree, those of its first `size` entries. */
+export async function leavesOf({ query }: Reading, eventIds: readonly string[], size: number): Promise<ReadonlyMap<string, number>> {
+  const rows = await query<{ event_id: string; leaf_index: number }>(
+    "select event_id, leaf_index from read.log_entry where event_id = any($1) and leaf_index < $2",
+    [eventIds, size],
+  );
+  return new Map(rows.map(({ event_id, leaf_index }) => [event_id, leaf_index]));
+}
+
 /** The tree as far as it has been checked: its right edge, and the place of its last leaf. Undefined while it is empty or not there. */
 export async function treeHead({
   query,

@@ -16,6 +16,7 @@ import { askForPromise, promiseOf } from "../projections/promises.ts";
 import { bundleOf, entriesOf, everyKeeping } from "./bundle.ts";
 import type { ReadDeps } from "./deps.ts";
 import { proposalsIn } from "./events.ts";
+import { keyInForce, keysFile } from "./log-keys.ts";
 import { refuse } from "./refuse.ts";
 import { tarHeader, tarEnd, tarPadding } from "./tar.ts";
 import { keepingsOf, viewersOf } from "./viewer.ts";
@@ -33,9 +34,17 @@ export function logRoutes(app: FastifyInstance, deps: LogDeps): void {
       ? reply.type("text/plain; charset=utf-8").header("cache-control", forSeconds).send(checkpoint.note)
       : refuse(reply, notYet());
   });
-  app.get("/log/key", hidden, async (_, reply) =>
-    reply.type("text/plain; charset=utf-8").header("cache-control", forSeconds).send(`${deps.vkey}\n`),
-  );
+  app.get("/log/key", hidden, async (_, reply) => {
+    // The key of the checkpoint that is shown, which may be of a moment ago.
+    const vkey = await keyInForce(deps, (await deps.checkpoint())?.size ?? 0);
+    return reply.type("text/plain; charset=utf-8").header("cache-control", forSeconds).send(`${vkey}\n`);
+  });
+  app.get("/log/keys", hidden, async (_, reply) => {
+    const tree = await signedTree(deps);
+    if ("status" in tree && tree.code !== "NOT_YET") return refuse(reply, tree);
+    const { text } = await keysFile(deps, "size" in tree ? tree.size : 0);
+    return reply.type("application/json; charset=utf-8").header("cache-control", forSeconds).send(text);
+  });
   app.get<{ Params: { "*": string } }>("/log/tile/*", hidden, async ({ params }, reply) => sendTile(deps, params["*"], reply));
   app.get<{ Params: { id: string } }>("/log/events/:id", hidden, async (request, reply) => sendEvent(deps, request, reply));
   app.get<{ Params: { id: string }; Querystring: { fields?: string } }>("/log/proofs/:id", hidden, async (request, reply) =>
@@ -231,12 +240,13 @@ async function sendBundle(deps: LogDeps, reply: FastifyReply): Promise<FastifyRe
   let lineBytes = 0;
   for await (const { lines } of bundleOf(source, 0, size)) lineBytes += utf8(lines).length;
   const exportedAt = deps.now();
+  const keys = await keysFile(deps, size);
   async function* files(): AsyncGenerator<Uint8Array> {
     const head = utf8(manifest({ origin: deps.origin, vkey: deps.vkey, from: 0, to: size, exportedAt }));
-    const signed = utf8(note);
     for (const [name, bytes] of [
       ["manifest.json", head],
-      ["checkpoint", signed],
+      ["checkpoint", utf8(note)],
+      ...(keys.changes > 0 ? ([["keys", utf8(keys.text)]] as const) : []),
     ] as const)
       yield concat(tarHeader(`bundle/${name}`, bytes.length), bytes, tarPadding(bytes.length));
     yield tarHeader("bundle/entries.jsonl", lineBytes);

@@ -7,6 +7,7 @@ import { checkpointOf, newestCheckpoint, type Published } from "../../projection
 import { cosignedNote } from "../../projections/cosignatures.ts";
 import { frontierAt } from "../../projections/log-reads.ts";
 import { bundleOf, everyKeeping } from "../../read-api/bundle.ts";
+import { keysFile } from "../../read-api/log-keys.ts";
 import type { Instance } from "../instance.ts";
 import { withInstance } from "../instance/for-command.ts";
 import { exits, NotThere, print, progress, say, Usage } from "../terminal.ts";
@@ -98,6 +99,8 @@ async function writeBundle(
   leaves.end();
   await Promise.all(closed);
   writeFileSync(join(directory, "checkpoint"), checkpoint.note, { flush: true });
+  const keys = await keysFile({ log, database, origin }, checkpoint.size);
+  if (keys.changes > 0) writeFileSync(join(directory, "keys"), keys.text, { flush: true });
   // Order: the manifest comes last; a directory without it is no bundle.
   const about = { origin, vkey, from, to: checkpoint.size, exportedAt: ambient.now(), ...(before && { before }) };
   writeFileSync(join(directory, "manifest.json"), manifest(about), { flush: true });
