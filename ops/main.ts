@@ -18,7 +18,7 @@ const commands: Readonly<Record<string, Command>> = {
     load: () => import("./cli/import.ts"),
   },
   verify: {
-    usage: "verify [DIR|FILE|URL] [AGAINST] [--vkey KEY] [--policy FILE] [--complete] [--deep] [--state FILE] [--json]",
+    usage: "verify [DIR|FILE|URL] [AGAINST] [--vkey KEY] [--policy FILE] [--complete] [--structure] [--deep] [--state FILE] [--json]",
     about: "check this instance, another one, a bundle, a receipt, or a promise against one of them",
     load: () => import("./cli/verify.ts"),
   },
@@ -33,8 +33,8 @@ const commands: Readonly<Record<string, Command>> = {
     load: () => import("./cli/rebuild.ts"),
   },
   replay: {
-    usage: "replay --to POSITION [--json]",
-    about: "fold history up to a position, and print the digests of its rows",
+    usage: "replay --to POSITION | --state [--json]",
+    about: "fold history up to a position or the last committed state, print digests, compare",
     load: () => import("./cli/replay.ts"),
   },
   "commit-state": {

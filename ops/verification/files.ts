@@ -3,9 +3,17 @@ import type { Stats } from "node:fs";
 import { open, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { fromUtf8 } from "../../domain/log/hash.ts";
-import { verifyBundle, verifyReceipt, type BundleResult, type Problem, type ReceiptResult } from "../../domain/log/verify.ts";
+import {
+  verifyBundle,
+  verifyReceipt,
+  verifyStructure,
+  type BundleResult,
+  type Problem,
+  type ReceiptResult,
+  type StructureResult,
+} from "../../domain/log/verify.ts";
 import { cosignersIn, type Policy } from "../../domain/log/signed/policy.ts";
-import { bundleFinding, count, inWords, receiptFinding } from "../../read-api/explorer/verifier/words.ts";
+import { bundleFinding, count, inWords, receiptFinding, structureFinding } from "../../read-api/explorer/verifier/words.ts";
 import { useNodeHashes, verifyEd25519 } from "../crypto.ts";
 import { isStreamNamed, verifyPieces } from "../../read-api/explorer/verifier/verify-pieces.ts";
 import { isFork } from "../../domain/log/signed/fork.ts";
@@ -21,6 +29,8 @@ export type VerifyOptions = {
   readonly policy?: Policy | undefined;
   /** What a promise is held against: a bundle's directory or tar, or a receipt. */
   readonly against?: string | undefined;
+  /** Check of a bundle only that its entries are those that were signed. */
+  readonly structure?: boolean | undefined;
   /** Print the result as JSON instead of in words. */
   readonly json?: boolean | undefined;
   /** From how many bytes of entries on a second thread helps: a smaller bundle is done before the thread has begun. */
@@ -59,10 +69,17 @@ export async function verifyPath(
   }
   useNodeHashes();
   if (found.isDirectory()) {
-    const result = await verifyDirectory(path, options, isTerminal ? progressBar(err) : undefined);
+    const progress = isTerminal ? progressBar(err) : undefined;
+    const isKnown = options.vkey !== undefined;
+    const result = await (options.structure ? structureOf : verifyDirectory)(path, options, progress);
     if (isTerminal) err("\r\x1b[K");
-    out(options.json ? `${JSON.stringify(result)}\n` : inWords(bundleFinding(result, options.vkey !== undefined)));
+    const finding = result.counts ? bundleFinding(result, isKnown) : structureFinding(result, isKnown);
+    out(options.json ? `${JSON.stringify(result)}\n` : inWords(finding));
     return result.exit;
+  }
+  if (options.structure) {
+    err("The structure of a bundle can be checked where it is a directory.\n");
+    return 2;
   }
   const head = (await readAtMost(path, headBytes).catch(() => Buffer.alloc(0))).toString("latin1");
   if (options.against !== undefined || isForPieces(head) || isStreamNamed(path)) return verifyTogether(path, options, out, err);
@@ -115,14 +132,13 @@ async function verifyDirectory(
   try {
     const isLarge = ((await fileIn(directory, "entries.jsonl"))?.size ?? 0) >= (options.threadFromBytes ?? threadFromBytes);
     if (isLarge) examiner.start();
-    const manifest = await readText(directory, "manifest.json", smallFileBytesMax);
-    const checkpoint = await readText(directory, "checkpoint", smallFileBytesMax);
+    const small = await smallFilesOf(directory);
     const entries = chunksOf(directory, "entries.jsonl");
     const leaves = (await fileIn(directory, "leaves")) ? () => leafChunksOf(directory) : undefined;
     const { vkey, complete, policy } = options;
     const examine = isLarge ? examiner.examine : undefined;
     return await verifyBundle(
-      { manifest, checkpoint, entries, leaves },
+      { ...small, entries, leaves },
       { verify: verifyEd25519, vkey, complete, cosigners: cosignersOf(policy), progress, examine },
     );
   } catch (fault) {
@@ -132,6 +148,25 @@ async function verifyDirectory(
   } finally {
     await examiner.close();
   }
+}
+
+async function structureOf(
+  directory: string,
+  { vkey, policy }: VerifyOptions,
+  progress?: (checked: number, all: number) => void,
+): Promise<StructureResult> {
+  try {
+    const bundle = { ...(await smallFilesOf(directory)), entries: chunksOf(directory, "entries.jsonl") };
+    return await verifyStructure(bundle, { verify: verifyEd25519, vkey, cosigners: cosignersOf(policy), progress });
+  } catch (fault) {
+    if (!(fault instanceof Unreadable)) throw fault;
+    return { exit: 3, problem: fault.problem, notes: [] };
+  }
+}
+
+async function smallFilesOf(directory: string): Promise<{ readonly manifest: string; readonly checkpoint: string }> {
+  const manifest = await readText(directory, "manifest.json", smallFileBytesMax);
+  return { manifest, checkpoint: await readText(directory, "checkpoint", smallFileBytesMax) };
 }
 
 async function fileIn(directory: string, file: string): Promise<Stats | undefined> {

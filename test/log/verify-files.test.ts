@@ -47,6 +47,24 @@ test.each(vectors.bundles)("bundle: $why", async (bundle) => {
   }
 });
 
+test("the structure alone refuses no bundle that is good, and says what it did not look at", async () => {
+  const verdicts = { "0 of 0": 0, "3 of 3": 0, "0 of 3": 0 };
+  for (const bundle of vectors.bundles) {
+    const directory = directoryOf(filesOf(bundle));
+    const { exit, out } = await run(directory, { vkey: bundle.vkey, structure: true });
+    verdicts[`${exit} of ${bundle.exit}` as keyof typeof verdicts]++;
+    if (exit === 0) expect(out).toMatch(/Note: not checked: what the entries say.*\nThese are the entries that were signed\.\n$/);
+    else expect(out).toContain("DOES NOT VERIFY: ");
+    expect((await run(directory, { vkey: bundle.vkey, structure: true, json: true })).exit).toBe(exit);
+  }
+  expect(Object.keys(verdicts)).toHaveLength(3);
+  for (const [verdict, count] of Object.entries(verdicts)) expect(count, verdict).toBeGreaterThan(0);
+  const missing = await run(directoryOf({}), { structure: true, json: true });
+  expect([missing.exit, JSON.parse(missing.out)]).toMatchObject([3, { problem: { file: "manifest.json", reason: "the file is missing" } }]);
+  const receipt = join(directoryOf({ "a.tlog-proof": vectors.receipts[0]!.text }), "a.tlog-proof");
+  expect(await run(receipt, { structure: true })).toMatchObject({ exit: 2, out: "" });
+});
+
 test.each(vectors.receipts)("receipt: $why", async ({ text, vkey, exit, shown }) => {
   const path = join(directoryOf({ "a.tlog-proof": text }), "a.tlog-proof");
   const { exit: status, out } = await run(path, { vkey });

@@ -4,7 +4,7 @@ import { standingInWords, type Standing } from "../../../domain/log/signed/polic
 import type { ProvenFork } from "../../../domain/log/signed/fork.ts";
 import type { PromiseResult } from "../../../domain/log/signed/promise-kept.ts";
 import type { StreamResult } from "../../../domain/log/state/verify-stream.ts";
-import type { BundleResult, Problem, ReceiptResult } from "../../../domain/log/verify.ts";
+import type { BundleResult, Problem, ReceiptResult, StructureResult } from "../../../domain/log/verify.ts";
 
 export type Finding = {
   /** 0: all good. 3: something does not verify. */
@@ -46,6 +46,21 @@ export function bundleFinding(
       : [],
     notes,
     ...verdictOf(problem),
+    isIdentityChecked,
+  };
+}
+
+export function structureFinding(
+  { exit, problem, origin, from, to, standing, notes }: StructureResult,
+  isIdentityChecked: boolean,
+): Finding {
+  return {
+    exit,
+    about: origin === undefined ? [] : [`${origin}, leaves ${from} to ${to! - 1}`],
+    counts: [],
+    details: origin === undefined ? [] : [signedBy(standing)],
+    notes,
+    ...(problem ? verdictOf(problem) : { verdict: "These are the entries that were signed." }),
     isIdentityChecked,
   };
 }
