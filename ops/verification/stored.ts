@@ -28,6 +28,8 @@ export type Source = {
   readonly size: number | undefined;
   /** In log order. It ends with the first gap, if there is one. */
   pages(): AsyncIterable<readonly (Stored | Gap)[]>;
+  /** The data of a stream's entries in their order, unchecked. */
+  dataOf(stream: string): Promise<readonly JsonObject[]>;
 };
 
 const pageEntriesMax = 1_000;
@@ -55,7 +57,11 @@ export async function storedInPostgres(query: Query, gapsMax = 0): Promise<Sourc
      from (select (select size from log.head) as size) as head`,
   );
   const { size, stray } = head!;
-  return size === null ? { size: 0, pages: headless } : { size, pages: () => pagesOf(query, { size, stray, gapsMax }) };
+  const dataOf = async (stream: string) => {
+    const rows = await query<{ data: string }>("select data from log.entry where stream = $1 order by revision", [stream]);
+    return rows.map(({ data }) => objectIn(data)).filter((data) => data !== undefined);
+  };
+  return size === null ? { size: 0, pages: headless, dataOf } : { size, pages: () => pagesOf(query, { size, stray, gapsMax }), dataOf };
 }
 
 async function* headless(): AsyncGenerator<readonly Gap[]> {
@@ -136,7 +142,8 @@ function objectIn(text: string): JsonObject | undefined {
 /** Any engine, through its port, from the beginning to where its head is now. */
 export async function storedInLog(log: EventLog, signal: AbortSignal): Promise<Source> {
   const head = await log.head();
-  return { size: head?.size ?? (head ? undefined : 0), pages: () => followed(log, head?.position, signal) };
+  const dataOf = async (stream: string) => (await log.read(stream)).map(({ data }) => data);
+  return { size: head?.size ?? (head ? undefined : 0), pages: () => followed(log, head?.position, signal), dataOf };
 }
 
 async function* followed(log: EventLog, last: string | undefined, signal: AbortSignal): AsyncGenerator<readonly (Stored | Gap)[]> {

@@ -16,6 +16,7 @@ import { FoldedRows } from "./folded-rows.ts";
 import { Promises } from "./promises.ts";
 import { SealedFields } from "./sealed-fields.ts";
 import { judgeServedCheckpoint, type Served, ServedTiles } from "./served-tiles.ts";
+import { States } from "./states.ts";
 import { WebhookLedger } from "./webhook-ledger.ts";
 
 export type DeepVerdict = {
@@ -31,6 +32,8 @@ export type DeepVerdict = {
   readonly tables: number;
   readonly tiles: number;
   readonly anchors: number;
+  /** Of the states that the log commits to: how many there are, of how many the heads were compared, and how many roots of rows of the newest. */
+  readonly states: { readonly committed: number; readonly compared: number; readonly rows: number };
   /** What was not checked, in words. */
   readonly notes: readonly string[];
 };
@@ -60,7 +63,7 @@ export async function verifyDeep(asked: VerifyDeep): Promise<DeepVerdict> {
   await walk(course, asked);
   asked.signal?.throwIfAborted();
   const notes = await conclude(course, asked);
-  const { faults, entries, checkpoints, promises, sealed, tiles, ledger } = course;
+  const { faults, entries, checkpoints, promises, sealed, tiles, ledger, states } = course;
   return {
     faults: faults.kept,
     faultCount: faults.count,
@@ -73,6 +76,7 @@ export async function verifyDeep(asked: VerifyDeep): Promise<DeepVerdict> {
     tables: asked.projections.reduce((sum, { tables }) => sum + tables.length, 0),
     tiles: tiles?.compared ?? 0,
     anchors: ledger.anchors,
+    states: { committed: states.committed, compared: states.compared, rows: states.rows },
     notes,
   };
 }
@@ -87,8 +91,10 @@ async function begin({ query, open, vkey, home, master, projections, served }: V
   const faults = new Faults();
   /** What is made from the log, and so differs where the log does. */
   const consequences = new Faults();
-  const rows = await FoldedRows.open(query, projections, faults);
   const newest = await newestCheckpoint(query);
+  const source = await open();
+  const states = new States(await source.dataOf("state"));
+  const rows = await FoldedRows.open(query, projections, faults, states.expected);
   return {
     key,
     record,
@@ -102,14 +108,15 @@ async function begin({ query, open, vkey, home, master, projections, served }: V
     ledger: new WebhookLedger(query, faults),
     promises: await Promises.open(query, vkey, faults),
     tiles: served && newest && new ServedTiles(served, newest.size, consequences),
-    source: await open(),
+    source,
+    states,
   };
 }
 
 const signedIn = ({ record }: Course): readonly Evidence[] => record.filter((told) => "checkpoint" in told);
 
 async function walk(course: Course, { query, signal, progress }: VerifyDeep): Promise<void> {
-  const { source, entries, rows, checkpoints, tiles, sealed, ledger, promises } = course;
+  const { source, entries, rows, checkpoints, tiles, sealed, ledger, promises, states } = course;
   const signed = Map.groupBy(signedIn(course), ({ checkpoint }) => checkpoint.size);
   for await (const page of source.pages()) {
     signal?.throwIfAborted();
@@ -129,13 +136,14 @@ async function walk(course: Course, { query, signal, progress }: VerifyDeep): Pr
     await sealed.take(placed);
     ledger.take(placed);
     promises.take(placed);
+    states.take(placed);
     progress?.(entries.size, source.size);
   }
 }
 
 /** The log was read to its end. Answers what was not checked. */
-async function conclude(course: Course, { served }: VerifyDeep): Promise<string[]> {
-  const { key, record, faults, consequences, rows, newest, entries, checkpoints, sealed, ledger, promises } = course;
+async function conclude(course: Course, { served, projections }: VerifyDeep): Promise<string[]> {
+  const { key, record, faults, consequences, rows, newest, entries, checkpoints, sealed, ledger, promises, states } = course;
   entries.end();
   const beyond = [...(await checkpoints.between(entries.size, newest?.size ?? 0)), ...signedIn(course)];
   noteMissingEnd(faults, entries.size, beyond, rows.treeTable?.size ?? 0);
@@ -145,10 +153,15 @@ async function conclude(course: Course, { served }: VerifyDeep): Promise<string[
   if (served && newest) await judgeServedCheckpoint(served, { note: newest.note, key, faults: consequences });
   const notes = [...rows.notes, ...notesOn(sealed, served !== undefined)];
   if (!faults.isLogIntact)
-    return [...notes, "rows, served files, promises and the ledger of webhooks are not compared with a log that is not intact"];
+    return [
+      ...notes,
+      "rows, committed states, served files, promises and the ledger of webhooks are not compared with a log that is not intact",
+    ];
   await rows.compare();
   for (const fault of consequences.kept) faults.note(fault);
   promises.end();
+  states.end(faults, projections, rows.committed);
+  notes.push(...states.notes);
   await ledger.end(rows.freshTree);
   return notes;
 }

@@ -1,5 +1,5 @@
 /** What a deep verification finds, each with its place. */
-export type Part = "log" | "payload" | "authorization" | "keys" | "checkpoint" | "promise" | "rows" | "tiles" | "webhooks";
+export type Part = "log" | "payload" | "authorization" | "keys" | "checkpoint" | "promise" | "state" | "rows" | "tiles" | "webhooks";
 
 /**
  * `tampered`: it is not what it was. `withheld`: it is not there any more, and nothing in the log says that it was erased.

@@ -10,6 +10,7 @@ import { quoted, type Query } from "../../../projections/database.ts";
 import { changesOf } from "../../../projections/follow.ts";
 import { columnsOf, storedKeyOf, type Projection, type Table } from "../../../projections/projection.ts";
 import { writeChanges } from "../../../projections/rows.ts";
+import { rowsRoot } from "../../../projections/state.ts";
 import type { Faults } from "./faults.ts";
 
 type Fold = {
@@ -20,6 +21,8 @@ type Fold = {
   memo: Json;
   position: string;
   size: number;
+  /** Where a state was committed of these rows. */
+  readonly stopAt: number | undefined;
   /** Why it cannot go on. */
   stopped?: string;
 };
@@ -33,6 +36,8 @@ export class FoldedRows {
   private readonly folds: Fold[] = [];
   /** What was not compared, and why. */
   readonly notes: string[] = [];
+  /** The root over the fresh rows of a projection, as they were where a state was committed of them. */
+  readonly committed = new Map<string, string>();
 
   private constructor(query: Query, faults: Faults) {
     this.query = query;
@@ -40,7 +45,12 @@ export class FoldedRows {
   }
 
   /** Within a transaction that is rolled back at the end, whatever happens: nothing of it stays. */
-  static async open(query: Query, projections: readonly Projection[], faults: Faults): Promise<FoldedRows> {
+  static async open(
+    query: Query,
+    projections: readonly Projection[],
+    faults: Faults,
+    states: readonly { readonly name: string; readonly size: number }[],
+  ): Promise<FoldedRows> {
     const rows = new FoldedRows(query, faults);
     const [own] = await query<{ pid: number }>("select pg_backend_pid() as pid");
     for (const projection of projections) {
@@ -60,7 +70,8 @@ export class FoldedRows {
       await createIndexes(query, schema, tables);
       // As it comes out of the checkpoint row.
       const memo = JSON.parse(canonical(every?.initial ?? null)) as Json;
-      rows.folds.push({ projection, live, schema, memo, position: "", size: 0 });
+      const stopAt = states.find((state) => state.name === name)?.size;
+      rows.folds.push({ projection, live, schema, memo, position: "", size: 0, stopAt });
     }
     return rows;
   }
@@ -80,8 +91,16 @@ export class FoldedRows {
   async take(batch: readonly Placed[]): Promise<void> {
     for (const fold of this.folds) {
       const within = batch.filter(({ leafIndex }) => leafIndex < fold.live.size);
-      if (within.length > 0 && fold.stopped === undefined) await this.fold(fold, within);
+      const first = within.filter(({ leafIndex }) => leafIndex < (fold.stopAt ?? 0));
+      await this.foldTo(fold, first);
+      if (first.length > 0 && fold.size === fold.stopAt)
+        this.committed.set(fold.projection.name, await rowsRoot(this.query, fold.schema, fold.projection));
+      await this.foldTo(fold, within.slice(first.length));
     }
+  }
+
+  private async foldTo(fold: Fold, batch: readonly Placed[]): Promise<void> {
+    if (batch.length > 0 && fold.stopped === undefined) await this.fold(fold, batch);
   }
 
   /** Trap: a statement that fails ends the transaction for every other one too, unless there is a place to go back to. */

@@ -74,7 +74,7 @@ const servedAt =
 const count = (number: number) => number.toLocaleString("en");
 
 export function deepInWords(verdict: DeepVerdict): string[] {
-  const { fields, tables, tiles, promises, anchors, notes, faults, faultCount } = verdict;
+  const { fields, tables, tiles, promises, anchors, states, notes, faults, faultCount } = verdict;
   const line = (what: string, text: string) => `  ${what.padEnd(13)}${text}`;
   return [
     line(
@@ -82,6 +82,10 @@ export function deepInWords(verdict: DeepVerdict): string[] {
       ` ${count(fields.opened)} opened, ${count(fields.erased)} erased as the log declares${fields.unopened > 0 ? `, ${count(fields.unopened)} not opened` : ""}`,
     ),
     line("rows", `${tables} tables made again beside those that are read`),
+    line(
+      "states",
+      `${count(states.committed)} committed; the heads of ${count(states.compared)} compared, and the newest one's rows of ${count(states.rows)} projections`,
+    ),
     line("served", `${count(tiles)} files compared`),
     line("ledger", `${count(anchors)} spans of attempts anchored, ${count(promises)} promises`),
     ...notes.map((note) => dim(`  not checked: ${note}`)),
