@@ -15,6 +15,8 @@ export type Following = {
   readonly build: "live" | number;
   readonly signal: AbortSignal;
   readonly batchMax?: number;
+  /** No batch goes over this size: one ends there. */
+  readonly endsAt?: number;
   /** Told where following begins, after every commit, and when the projection stops. */
   readonly moved?: (checkpoint: Checkpoint) => void;
 };
@@ -40,7 +42,7 @@ export async function followProjection(following: Following): Promise<void> {
 type Outcome = "done" | "stopped" | "lost";
 
 async function followFrom(following: Following, from: Checkpoint): Promise<Outcome> {
-  const { log, signal, batchMax = 1_000 } = following;
+  const { log, signal, batchMax = 1_000, endsAt = 0 } = following;
   let at = from;
   const take = async (batch: readonly Placed[]): Promise<Outcome> => {
     try {
@@ -60,9 +62,12 @@ async function followFrom(following: Following, from: Checkpoint): Promise<Outco
   };
   try {
     for await (const batch of log.follow(placeOf(at), signal)) {
-      for (let index = 0; index < batch.length && !signal.aborted; index += batchMax) {
-        const outcome = await take(batch.slice(index, index + batchMax));
+      for (let index = 0; index < batch.length && !signal.aborted;) {
+        const left = endsAt - at.size;
+        const page = batch.slice(index, index + (left > 0 ? Math.min(left, batchMax) : batchMax));
+        const outcome = await take(page);
         if (outcome !== "done") return outcome;
+        index += page.length;
       }
     }
     return "done";

@@ -1,5 +1,5 @@
 /** Tables made again from the log beside those that are read, and shown in their place once they have caught up. */
-import type { EventLog } from "../domain/log/event-log.ts";
+import type { EventLog, Placed } from "../domain/log/event-log.ts";
 import {
   checkpointsOf,
   createBuild,
@@ -25,6 +25,8 @@ export type Rebuilding = {
   readonly signal: AbortSignal;
   readonly batchMax?: number;
   readonly moved?: (checkpoint: Checkpoint) => void;
+  /** Looks at the new rows when they show exactly so many entries; not where they do already, or the log has fewer. */
+  readonly look?: { readonly size: number; readonly at: (query: Query, schema: string) => Promise<void> } | undefined;
 };
 
 /**
@@ -35,6 +37,7 @@ export async function rebuildProjection(rebuilding: Rebuilding): Promise<"swappe
   const { database, projection, signal, log } = rebuilding;
   await dropLeftovers(database, projection.name);
   const { build } = await nextBuild(database, projection);
+  if (rebuilding.look) await lookOnTheWay(rebuilding, build, rebuilding.look);
   for (;;) {
     const caught = await catchUp(rebuilding, build, (await log.head())?.position);
     if (caught !== "caught up") return caught;
@@ -75,6 +78,22 @@ const indexBuild = (database: Database, projection: Projection, build: number) =
     const { next } = await checkpointsOf(query, projection.name);
     if (next?.build === build) await createIndexes(query, schemaOf(projection.name, build), projection.tables);
   });
+
+async function lookOnTheWay(rebuilding: Rebuilding, build: number, { size, at }: NonNullable<Rebuilding["look"]>): Promise<void> {
+  const { database, projection, signal, log } = rebuilding;
+  const { next } = await checkpointsOf(database.query, projection.name);
+  const head = await log.head();
+  if (!next || next.build !== build || next.size >= size || !head) return;
+  const reached = new AbortController();
+  let there = next;
+  const moved = (checkpoint: Checkpoint) => {
+    rebuilding.moved?.(checkpoint);
+    there = checkpoint;
+    if (checkpoint.size >= size || checkpoint.position >= head.position) reached.abort();
+  };
+  await followProjection({ ...rebuilding, build, endsAt: size, signal: AbortSignal.any([signal, reached.signal]), moved });
+  if (there.size === size) await database.snapshot((query) => at(query, schemaOf(projection.name, build)));
+}
 
 /** Follows until this build has taken in the entry that was the log's last, and everything that the live rows show. */
 async function catchUp(rebuilding: Rebuilding, build: number, head: string | undefined): Promise<"caught up" | "stopped" | "aborted"> {
@@ -126,21 +145,25 @@ export type Replaying = {
   readonly log: EventLog;
   readonly database: Database;
   readonly projections: readonly Projection[];
-  /** Up to and with this position; all that is there now when left out. */
-  readonly to?: string;
+  /** Up to and with this position, or so many entries of each projection; all that is there now when left out. */
+  readonly to?: string | ReadonlyMap<string, number>;
   readonly signal: AbortSignal;
+  /** Looks at the rows of a projection before they are gone, and is told how many entries they show. */
+  readonly look?: (projection: Projection, size: number, query: Query, schema: string) => Promise<void>;
 };
 
 /** Folds the log up to a place into tables that nobody sees, and answers their digests. One transaction: whatever ends it, no table stays. */
-export async function replay({ log, database, projections, to, signal }: Replaying): Promise<readonly TableDigest[]> {
-  const end = to ?? (await log.head())?.position ?? "";
+export async function replay({ log, database, projections, to, signal, look }: Replaying): Promise<readonly TableDigest[]> {
+  const head = (await log.head())?.position ?? "";
   const digests: TableDigest[] = [];
   for (const projection of projections) {
     const schema = `replay_${projection.name.replaceAll("-", "_")}`;
     await database.transaction(async (query) => {
       await createTables(query, schema, projection.tables);
       await createIndexes(query, schema, projection.tables);
-      await foldInto(query, schema, projection, log, end, signal);
+      const end = typeof to === "object" ? { size: to.get(projection.name) ?? 0 } : { position: to === undefined || to > head ? head : to };
+      const size = await foldInto(query, schema, projection, log, end, signal);
+      await look?.(projection, size, query, schema);
       digests.push(...(await digestTables(query, schema, projection)));
       await query(`drop schema ${quoted(schema)} cascade`);
     });
@@ -148,17 +171,30 @@ export async function replay({ log, database, projections, to, signal }: Replayi
   return digests;
 }
 
-async function foldInto(query: Query, schema: string, projection: Projection, log: EventLog, end: string, signal: AbortSignal) {
-  if (end === "") return;
-  const head = (await log.head())?.position ?? "";
-  const last = end < head ? end : head;
+type End = { readonly position: string } | { readonly size: number };
+
+/** Answers how many entries were taken. */
+async function foldInto(
+  query: Query,
+  schema: string,
+  projection: Projection,
+  log: EventLog,
+  end: End,
+  signal: AbortSignal,
+): Promise<number> {
+  let size = 0;
+  if ("size" in end ? end.size === 0 : end.position === "") return size;
+  const isWithin = ({ position, leafIndex }: Placed) => ("size" in end ? leafIndex < end.size : position <= end.position);
+  const isLast = ({ position, leafIndex }: Placed) => ("size" in end ? leafIndex + 1 >= end.size : position >= end.position);
   let memo = projection.every?.initial ?? null;
   for await (const batch of log.follow(undefined, signal)) {
-    const within = batch.filter(({ position }) => position <= end);
+    const within = batch.filter(isWithin);
     const taken = changesOf(projection, memo, within);
     memo = taken.memo;
     await writeChanges(query, schema, projection.tables, taken.made);
-    if (batch.at(-1)!.position >= last) return;
+    size += within.length;
+    if (isLast(batch.at(-1)!)) return size;
   }
   signal.throwIfAborted();
+  return size;
 }

@@ -1,4 +1,6 @@
 /** What the log amounts to at one moment: the heads of all streams and the rows of every projection, each as one root. */
+import type { EventLog } from "../domain/log/event-log.ts";
+import { readEvent } from "../event-schemas/catalogue.ts";
 import type { StoredFields } from "../event-schemas/declare.ts";
 import type { stateEvents } from "../event-schemas/log.ts";
 import { type Head, headLeaf, reducerDigest, Roots, rowLeaf } from "../domain/log/state/trees.ts";
@@ -73,3 +75,21 @@ export const headsAt = ({ query }: { readonly query: Query }, size: number): Pro
 /** Whether anything was recorded from a leaf on but states themselves. */
 export const movedSince = async (query: Query, size: number): Promise<boolean> =>
   (await query(`select 1 from read.log_entry where leaf_index >= $1 and type <> 'StateCommitted' limit 1`, [size])).length > 0;
+
+/** The states of a log, in its order. */
+export async function statesOf(log: EventLog): Promise<readonly State[]> {
+  return (await log.read("state")).map(({ entry, data }) => readEvent(entry.type, entry.sv, data).data as unknown as State);
+}
+
+/** What the newest state says of the rows that this program makes of a projection. */
+export const lastCommitted = (states: readonly State[], projection: Projection): CommittedRows | undefined =>
+  states.findLast(({ projections }) => projections.some(isOf(projection)))?.projections.find(isOf(projection));
+
+/** What was committed of a projection's rows after exactly so many entries. */
+export const committedAt = (states: readonly State[], projection: Projection, size: number): CommittedRows | undefined =>
+  states.flatMap(({ projections }) => projections).findLast((rows) => rows.size === size && isOf(projection)(rows));
+
+const isOf = (projection: Projection) => {
+  const reducer = reducerDigest(projection);
+  return (rows: CommittedRows) => rows.name === projection.name && rows.reducer === reducer;
+};

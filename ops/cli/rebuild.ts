@@ -1,13 +1,15 @@
 import { parseArgs } from "node:util";
 import { Unavailable } from "../../domain/log/event-log.ts";
+import type { Query } from "../../projections/database.ts";
+import { lastCommitted, statesOf } from "../../projections/state.ts";
 import { checkpointsOf } from "../../projections/builds.ts";
 import { digestTables } from "../../projections/digest.ts";
 import type { Projection } from "../../projections/projection.ts";
-import { rebuildProjection } from "../../projections/rebuild.ts";
+import { type Rebuilding, rebuildProjection } from "../../projections/rebuild.ts";
 import type { Instance } from "../instance.ts";
 import { projections } from "../projections.ts";
 import { withInstance } from "../instance/for-command.ts";
-import { printDigests } from "./replay.ts";
+import { compare, type Compared, printCompared, printDigests } from "./replay.ts";
 import { exits, NotThere, printJson, progress, say, Usage } from "../terminal.ts";
 
 /** Rows are read as they were until the new ones have caught up, also beside an instance that runs. */
@@ -22,12 +24,22 @@ export async function run(args: readonly string[]): Promise<number> {
     const end = () => stopping.abort();
     process.once("SIGINT", end);
     try {
-      for (const projection of chosen) await rebuild(instance, projection, stopping.signal);
+      const states = await statesOf(instance.log);
+      const compared: Compared[] = [];
+      for (const projection of chosen) {
+        const committed = lastCommitted(states, projection);
+        const at = async (query: Query, schema: string) => void compared.push(await compare(committed!, query, schema, projection));
+        await rebuild(instance, projection, stopping.signal, committed && { size: committed.size, at });
+      }
       const digests = await Promise.all(chosen.map((projection) => digestOf(instance, projection)));
-      if (values.json) printJson(digests);
-      else printDigests(digests.flatMap(({ tables }) => tables));
+      if (values.json)
+        printJson(digests.map((each) => ({ ...each, states: compared.filter(({ projection }) => projection === each.projection) })));
+      else {
+        printDigests(digests.flatMap(({ tables }) => tables));
+        printCompared(compared);
+      }
       for (const { projection, size } of digests) say(`${projection}: rows of the first ${size.toLocaleString("en")} entries`);
-      return exits.done;
+      return compared.some(({ agrees }) => !agrees) ? exits.verificationFailed : exits.done;
     } catch (error) {
       if (!(error instanceof Stopped)) throw error instanceof Unavailable ? new NotThere(error.message) : error;
       say(`minutebook rebuild: ${error.message}`);
@@ -40,11 +52,11 @@ export async function run(args: readonly string[]): Promise<number> {
 
 class Stopped extends Error {}
 
-async function rebuild({ log, database }: Instance, projection: Projection, signal: AbortSignal): Promise<void> {
+async function rebuild({ log, database }: Instance, projection: Projection, signal: AbortSignal, look: Rebuilding["look"]): Promise<void> {
   const total = (await log.head())?.size;
   const bar = progress(projection.name, "entries");
   const moved = ({ size }: { size: number }) => bar.at(size, total);
-  const outcome = await rebuildProjection({ log, database, projection, signal, moved }).finally(bar.end);
+  const outcome = await rebuildProjection({ log, database, projection, signal, moved, look }).finally(bar.end);
   if (outcome === "aborted")
     throw new Stopped(`${projection.name}: stopped half-way; the rows that were there are still read, and the next rebuild goes on`);
   if (outcome === "swapped") return;
