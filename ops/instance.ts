@@ -39,6 +39,8 @@ export type OpenOptions = {
   readonly ambient?: Ambient;
   /** `false` is for tests: a database that forgets. */
   readonly durable?: boolean;
+  /** `false`: the signing key may be another than the log's, or lost. */
+  readonly signs?: boolean;
   /** Called when a part of the machine cannot go on: the process should stop and say why. */
   readonly broke: (why: Error) => void;
 };
@@ -70,7 +72,7 @@ export type Instance = {
 
 /** Opens the instance of a home and starts the processes asked for; whatever runs already elsewhere is joined, not repeated. */
 export async function openInstance(config: Config, options: OpenOptions): Promise<Instance> {
-  const { logger, ambient = realAmbient, durable = true } = options;
+  const { logger, ambient = realAmbient, durable = true, signs = true } = options;
   const closers: Closers = [];
   // Order: what was opened last is closed first.
   const close = async () => {
@@ -79,7 +81,7 @@ export async function openInstance(config: Config, options: OpenOptions): Promis
   const stopping = new AbortController();
   try {
     const metrics = openMetrics();
-    const open = await openStores(config, { roles: options.roles, logger, ambient, durable }, closers, stopping.signal);
+    const open = await openStores(config, { roles: options.roles, logger, ambient, durable, signs }, closers, stopping.signal);
     const stores = { ...open, log: metrics.counting(open.log) };
     const { attached, roles, origin, instanceKey, vkey, log, database, vault, policy, keys } = stores;
     const rows = await openRows({ log, database, connection: attached.connections.rows, logger, follows: roles.includes("projector") });

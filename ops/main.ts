@@ -48,7 +48,12 @@ const commands: Readonly<Record<string, Command>> = {
     load: () => import("./cli/doctor.ts"),
   },
   config: { usage: "config [--json]", about: "every setting, where it comes from, and its value", load: () => import("./cli/config.ts") },
-  keys: { usage: "keys [--json]", about: "the log's verification key, and where the keys lie", load: () => import("./cli/keys.ts") },
+  keys: {
+    usage:
+      "keys [--json] | next | rotate | recovery --out FILE | name-recovery VKEY [--recovery FILE] | recover --recovery FILE [--size N]",
+    about: "the log's keys, where they lie, and how to change them",
+    load: () => import("./cli/keys.ts"),
+  },
   dev: {
     usage: "dev tamper POSITION | untamper | markov [--port N]",
     about: "change a stored entry behind the log's back, and put it back; a stand-in for Markov (development only)",

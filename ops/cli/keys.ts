@@ -1,18 +1,21 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { formatVkey } from "../../domain/log/note.ts";
 import { formatCosignerKey } from "../../domain/log/signed/cosignature.ts";
 import { type Config, readConfig, type Sourced } from "../config.ts";
 import { cosignerName } from "../cosigning/cosigner.ts";
 import { signEd25519 } from "../crypto.ts";
+import { keyCommands } from "../keys/key-commands.ts";
 import { secretOf } from "../keys/secrets.ts";
+import { signingKeysIn } from "../keys/signing-keys.ts";
 import { readSignerStatus } from "../keys/signing-record.ts";
 import { originKept } from "../verification/attached.ts";
 import { knownKey } from "../verification/known-logs.ts";
 import { dim, exits, print, printJson } from "../terminal.ts";
 
 export async function run(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name !== undefined && Object.hasOwn(keyCommands, name)) return keyCommands[name]!(rest);
   const { values } = parseArgs({ args: [...args], options: { json: { type: "boolean" } } });
   const { config, sources } = readConfig(process.env);
   const told = {
@@ -36,12 +39,12 @@ type Key = {
   readonly development: boolean;
 };
 
-/** Of the key that signs here, or as it is remembered where another process signs. Nothing is drawn. */
-function vkeyOf({ home, signingKey, logOrigin }: Config): string | undefined {
-  const origin = originKept(home) ?? logOrigin;
+/** The key that signs now, as the signer says, or the only one that lies here, or as it is remembered. Nothing is drawn. */
+function vkeyOf(config: Config): string | undefined {
+  const origin = originKept(config.home) ?? config.logOrigin;
   if (origin === undefined) return undefined;
-  if (signingKey === undefined && !existsSync(keyFile(home, "signing.key"))) return knownKey(home, origin);
-  return formatVkey(origin, signEd25519(secretOf(home, "signing.key", signingKey).bytes).publicKey);
+  const [only, ...more] = signingKeysIn(config, origin);
+  return readSignerStatus(config.home)?.vkey ?? (more.length === 0 ? only?.vkey : undefined) ?? knownKey(config.home, origin);
 }
 
 /** What others list this instance by as a cosigner; undefined until its key is there. Nothing is drawn. */
@@ -53,7 +56,8 @@ function cosignerVkeyOf({ home, cosignerKey, logOrigin }: Config): string | unde
 
 const keyFile = (home: string, name: string) => join(home, "keys", name);
 
-function keysOf({ home, databaseUrl, cosign }: Config, sources: readonly Sourced[]): readonly Key[] {
+function keysOf(config: Config, sources: readonly Sourced[]): readonly Key[] {
+  const { home, databaseUrl, cosign } = config;
   const kept = (name: string, file: string, about: string, setting?: Sourced["name"]): Key => {
     const source = sources.find((one) => one.name === setting);
     if (source && source.value !== undefined) {
@@ -62,9 +66,22 @@ function keysOf({ home, databaseUrl, cosign }: Config, sources: readonly Sourced
     const path = keyFile(home, file);
     return { name, about, lies: existsSync(path) ? path : null, development: true };
   };
+  const signingKeys = (): Key[] => {
+    const about = "signs the log's checkpoints (Ed25519)";
+    const origin = originKept(home) ?? config.logOrigin;
+    const own = origin === undefined ? [] : signingKeysIn(config, origin);
+    if (own.length < 2) return [kept("signing key", basename(own[0]?.lies ?? "signing.key"), about, "MINUTEBOOK_SIGNING_KEY")];
+    const now = vkeyOf(config);
+    return own.map(({ vkey, lies }) => ({
+      name: vkey === now ? "signing key" : "another one",
+      about: vkey === now ? about : `${vkey}: signs no more, or not yet`,
+      lies,
+      development: config.signingKey === undefined,
+    }));
+  };
   const database = databaseUrl === undefined ? "the embedded database" : "the database of MINUTEBOOK_DATABASE_URL";
   return [
-    kept("signing key", "signing.key", "signs the log's checkpoints (Ed25519)", "MINUTEBOOK_SIGNING_KEY"),
+    ...signingKeys(),
     kept("master key", "master.key", "wraps the instance key and every subject's key", "MINUTEBOOK_MASTER_KEY"),
     ...(cosign !== undefined || existsSync(keyFile(home, "cosigner.key"))
       ? [kept("cosigner key", "cosigner.key", "cosigns the logs of others (Ed25519)", "MINUTEBOOK_COSIGNER_KEY")]

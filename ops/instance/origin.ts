@@ -42,6 +42,7 @@ export async function establishOrigin(
   return { origin, instanceKey };
 }
 
-const originFrom = (publicOrigin: string | undefined) => publicOrigin && `${new URL(publicOrigin).host}/log`;
+/** What a log is called where only the instance's address is configured. */
+export const originFrom = (publicOrigin: string | undefined) => publicOrigin && `${new URL(publicOrigin).host}/log`;
 const keptFile = (home: string) => join(home, "origin");
 const readKept = (home: string) => (existsSync(keptFile(home)) ? readFileSync(keptFile(home), "utf8").trim() : undefined);

@@ -39,6 +39,8 @@ type StoreOptions = {
   readonly logger: Logger;
   readonly ambient: Ambient;
   readonly durable: boolean;
+  /** `false`: the signing key may be another than the log's, or lost. */
+  readonly signs: boolean;
 };
 
 /** Opens them in the order in which each needs the one before, and notes how to close what is open. */
@@ -68,8 +70,8 @@ export async function openStores(
   closers.push(log.close);
   const database = openDatabase(attached.connections.rows);
   closers.push(database.close);
-  const signs = roles.includes("signer") || config.signingKey !== undefined;
-  const own = signs ? ownSigningKeys(config, origin) : undefined;
+  const hasKey = roles.includes("signer") || config.signingKey !== undefined;
+  const own = options.signs && hasKey ? ownSigningKeys(config, origin) : undefined;
   const vkey = await openLog(log, origin, { own, recovery: config.recoveryVkey }, ambient, signal);
   if (policy && policy.logs.length > 0 && !policy.logs.some(({ name }) => name === origin))
     throw new BadConfiguration(`MINUTEBOOK_COSIGNERS: the policy is of other logs than ${origin}`);

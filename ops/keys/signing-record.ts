@@ -128,6 +128,8 @@ export type SignerStatus = {
   readonly status: "signing" | "standby" | "waiting" | "refused";
   readonly reason?: string;
   readonly size?: number;
+  /** The key that signs. */
+  readonly vkey?: string;
   readonly at: string;
 };
 

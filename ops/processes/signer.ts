@@ -237,7 +237,7 @@ async function follow(
         ({ position } = next);
         signed = size;
       }
-      tell({ status: "signing", size: signed });
+      tell({ status: "signing", size: signed, vkey: turns.at(position) });
       await ambient.wait(lookMs);
       await held();
     }
