@@ -48,3 +48,9 @@ async function atTime({ deps, query, now }: Asking, time: string, projection: st
 export function presentOnly({ size }: Moment, field: string): void {
   if (size !== undefined) throw refuse("NOT_AS_OF", `${field} cannot answer for the past`);
 }
+
+/** Where the streams behind an answer are given whole and with proof, as of the moment of the answer. */
+export const proofPath = (stream: string, { size }: Moment): string =>
+  `/log/streams/${encodeURIComponent(stream)}${size === undefined ? "" : `?size=${size}`}`;
+export const proofAbout =
+  "The path of a proof of all that was recorded of it, as of the moment asked for: see `docs/verifying.md`. It is there once a state of the log is committed that covers it.";

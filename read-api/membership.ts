@@ -1,10 +1,12 @@
 /** Members and the roles that they hold. Names are sealed in rows, and opened for those who may see them. */
 import type { ObjectRef } from "@pothos/core";
 import { roles } from "../domain/caller.ts";
+import { streamName } from "../domain/decider.ts";
+import { membership, roles as rolesHeld } from "../domain/membership.ts";
 import { Handle } from "../event-schemas/values.ts";
 import * as rows from "../projections/membership-reads.ts";
 import type { Asking, Lookup, Moment } from "./asking.ts";
-import { AsOf, momentOf, presentOnly } from "./as-of.ts";
+import { AsOf, momentOf, presentOnly, proofAbout, proofPath } from "./as-of.ts";
 import { type At, builder, connected, connectionOf, idOf, pageArgs } from "./builder.ts";
 import type { Reputation } from "./deps.ts";
 import { refuse } from "./failure.ts";
@@ -113,6 +115,11 @@ Member.implement({
         return (await asking.viewer()).kind === "guest" ? null : ((await asking.deps.reputation?.(member_id)) ?? null);
       },
     }),
+    proof: t.string({
+      nullable: true,
+      description: proofAbout,
+      resolve: ({ member_id, moment }) => proofPath(streamName(membership, member_id), moment),
+    }),
     roles: t.field({
       type: [RoleGrant],
       description: "What the member holds, in the order in which it was given.",
@@ -144,6 +151,7 @@ RoleGrant.implement({
     grantedAt: t.field({ type: "Timestamp", resolve: ({ granted_at }) => granted_at }),
     grantedBy: t.string({ description: "A member's id, or `system:<name>`.", resolve: ({ granted_by }) => granted_by }),
     untilAt: t.field({ type: "Timestamp", nullable: true, resolve: ({ until_at }) => until_at }),
+    proof: t.string({ nullable: true, description: proofAbout, resolve: ({ moment }) => proofPath(rolesHeld.name, moment) }),
   }),
 });
 

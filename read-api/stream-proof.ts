@@ -31,10 +31,6 @@ export function streamProofRoute(app: FastifyInstance, deps: ReadDeps): void {
   app.get("/log/streams/:stream", { schema: { hide: true } }, async (request: Asked, reply) => send(deps, treeOf, request, reply));
 }
 
-/** The path of the proof of a stream as of a size of the log, or as it stands now. */
-export const streamProofPath = (stream: string, size?: number): string =>
-  `/log/streams/${encodeURIComponent(stream)}${size === undefined ? "" : `?size=${size}`}`;
-
 /** One state is asked for again and again until the next is committed: its tree is kept, and made once for all who wait for it. */
 function lastTree({ database }: ReadDeps): TreeOf {
   let kept: { readonly size: number; readonly tree: Promise<HeadsTree> } | undefined;

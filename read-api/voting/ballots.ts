@@ -1,8 +1,9 @@
 /** Ballots, and what they amount to. Choices that are hidden until closing are shown to nobody but who made them. */
+import { ballotStreamOf } from "../../domain/voting/ballot.ts";
 import { showsChoices } from "../../domain/visibility.ts";
 import * as rows from "../../projections/voting/reads.ts";
 import type { Asking, Lookup } from "../asking.ts";
-import { AsOf, momentOf, presentOnly } from "../as-of.ts";
+import { AsOf, momentOf, presentOnly, proofAbout, proofPath } from "../as-of.ts";
 import { type At, builder, connected, connectionOf, idOf, pageArgs } from "../builder.ts";
 import { refuse } from "../failure.ts";
 import { Member, memberById } from "../membership.ts";
@@ -39,6 +40,11 @@ const Ballot = builder.objectRef<BallotRow>("Ballot").implement({
     weight: t.field({ type: "Count", resolve: ({ weight }) => weight }),
     events: t.field({ type: "Count", description: "How often the member voted, changed or took back.", resolve: ({ events }) => events }),
     contentHash: t.string({ nullable: true, description: "The text that was voted on.", resolve: ({ content_hash }) => content_hash }),
+    proof: t.string({
+      nullable: true,
+      description: proofAbout,
+      resolve: ({ proposal_id, member_id, moment }) => proofPath(ballotStreamOf(proposal_id, member_id), moment),
+    }),
     at: t.field({ type: "Timestamp", resolve: ({ at }) => at }),
     claimedAt: t.field({
       type: "Timestamp",

@@ -1,9 +1,11 @@
 /** Proposals from draft to execution. */
 import type { ObjectRef } from "@pothos/core";
+import { streamName } from "../../domain/decider.ts";
+import { proposal } from "../../domain/voting/proposal.ts";
 import type { Effect, Ruleset } from "../../event-schemas/voting.ts";
 import * as rows from "../../projections/voting/reads.ts";
 import type { Asking, Lookup, Moment } from "../asking.ts";
-import { AsOf, momentOf, presentOnly } from "../as-of.ts";
+import { AsOf, momentOf, presentOnly, proofAbout, proofPath } from "../as-of.ts";
 import { type At, builder, connected, connectionOf, idOf, pageArgs, textOf } from "../builder.ts";
 import { Member, memberById, Role } from "../membership.ts";
 
@@ -140,6 +142,11 @@ Proposal.implement({
       type: Member,
       nullable: true,
       resolve: async ({ proposer, moment }, _, asking) => (await memberById(asking, proposer, moment)) ?? null,
+    }),
+    proof: t.string({
+      nullable: true,
+      description: proofAbout,
+      resolve: ({ proposal_id, moment }) => proofPath(streamName(proposal, proposal_id), moment),
     }),
     electorate: t.field({ type: Electorate, nullable: true, resolve: (row) => (row.electorate_root === null ? null : row) }),
     quorumNeed: t.field({ type: "Count", nullable: true, resolve: ({ quorum_need }) => quorum_need }),
