@@ -1,6 +1,7 @@
 /** The whole schema. Each context adds its own types and fields to the builder when it is loaded. */
 import { lexicographicSortSchema, printSchema } from "graphql";
 import { builder } from "./builder.ts";
+import "./census.ts";
 import "./events.ts";
 import "./live.ts";
 import "./membership.ts";
