@@ -2,6 +2,7 @@
 import type { Query } from "./database.ts";
 import type { EntryRow } from "./log-reads.ts";
 import { Conditions } from "./pages.ts";
+import type { ProposalRow } from "./voting/reads.ts";
 
 export type TimelineFilter = { readonly type?: string; readonly stream?: string; readonly by?: string };
 
@@ -28,4 +29,23 @@ export async function timeline(query: Query, filter: TimelineFilter, { first, be
   const more = rows.length > first;
   const page = rows.slice(0, first);
   return isUpwards ? { rows: page.reverse(), older: true, newer: more } : { rows: page, older: more, newer: before !== undefined };
+}
+
+export type Newest<R> = { readonly rows: readonly R[]; readonly more: boolean };
+
+/** Proposals as they stand, the last drafted first; those drafted before a leaf. */
+export async function proposalsNewest(
+  query: Query,
+  { first, before }: Pick<TimelinePage, "first" | "before">,
+  state?: string,
+): Promise<Newest<ProposalRow>> {
+  const conditions = new Conditions()
+    .and(() => "until is null")
+    .with("state = $", state)
+    .with("leaf_index < $", before);
+  const rows = await query<ProposalRow>(
+    `select * from read.proposal ${conditions.where} order by leaf_index desc limit ${Number(first) + 1}`,
+    conditions.values,
+  );
+  return { rows: rows.slice(0, first), more: rows.length > first };
 }

@@ -3,6 +3,7 @@ import type { FastifyRequest } from "fastify";
 import type { Caller } from "../domain/caller.ts";
 import type { Json } from "../domain/log/canonical-json.ts";
 import type { EventLog, Position } from "../domain/log/event-log.ts";
+import type { Policy } from "../domain/log/signed/policy.ts";
 import type { Problem } from "../domain/problem.ts";
 import type { ProposalState } from "../domain/voting/proposal.ts";
 import type { BallotFacts } from "../domain/voting/tally.ts";
@@ -42,6 +43,8 @@ export type Reputation = {
   readonly reason: string | null;
 };
 
+export type SignerSays = { readonly status: "signing" | "standby" | "waiting" | "refused"; readonly reason?: string; readonly at: string };
+
 export type ReadDeps = {
   readonly database: Database;
   readonly log: EventLog;
@@ -70,6 +73,10 @@ export type ReadDeps = {
   readonly origin: string;
   /** The last signed checkpoint, once there is one. */
   readonly checkpoint: () => Promise<{ readonly size: number; readonly note: string } | undefined>;
+  /** Whose word on checkpoints is asked for; absent where nobody's is. */
+  readonly policy?: Policy | undefined;
+  /** What the signer says of itself, where it runs on this machine. */
+  readonly signer?: () => SignerSays | undefined;
   /** Everything that can be asked for, also by the machine alone: their rules are the codes that the pages explain. */
   readonly commands: readonly DescribedCommand[];
   readonly toldBodies: readonly DescribedBody[];

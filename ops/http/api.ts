@@ -13,9 +13,11 @@ import { webhookRoutes } from "../../webhooks/http.ts";
 import { commands } from "../commands.ts";
 import type { Instance } from "../instance.ts";
 import { reputationFrom } from "../markov/reputation.ts";
-import { cosignerName, openCosigner, type OwnCosigner } from "../cosigning/cosigner.ts";
+import { cosignerName, cosignerVkey, openCosigner, type OwnCosigner } from "../cosigning/cosigner.ts";
+import { openCosignerRecord } from "../cosigning/record.ts";
 import { cosignedLogsOf } from "../cosigning/settings.ts";
 import { secretOf } from "../keys/secrets.ts";
+import { BadRecord, readSignerStatus } from "../keys/signing-record.ts";
 import { cosignerRoutes } from "./cosigner.ts";
 import { healthRoutes } from "./health.ts";
 import { countAnswers, metricsRoute } from "./metrics.ts";
@@ -31,10 +33,12 @@ export async function openApi(instance: Instance, broke: Broke): Promise<Fastify
   const reads = readDepsOf(instance, {
     broke: (why) => logger.error({ err: why }, "a read failed"),
     checkpoint: shownCheckpoints(instance),
+    policy: instance.policy,
+    signer: () => readSignerStatus(config.home),
     ...(url !== undefined && { reputation: reputationFrom({ url, token }) }),
   });
   const media = await openMedia(config);
-  const cosigner = ownCosigner(instance);
+  const cosigner = await ownCosigner(instance);
   return httpServer(
     logger,
     broke,
@@ -74,11 +78,21 @@ function shownCheckpoints({ database, policy }: Instance): () => Promise<Publish
 }
 
 /** Where a list of logs is configured. Its name is made of the log's, which never changes. */
-function ownCosigner({ config, origin, vault, ambient }: Instance): OwnCosigner | undefined {
+async function ownCosigner({ config, origin, vault, ambient, logger }: Instance): Promise<OwnCosigner | undefined> {
   const logs = cosignedLogsOf(config);
   if (!logs) return undefined;
   const { bytes: seed } = secretOf(config.home, "cosigner.key", config.cosignerKey);
-  return openCosigner({ seed, name: cosignerName(origin), logs, query: vault.query, now: ambient.now });
+  const name = cosignerName(origin);
+  const tookOver = (told: object) =>
+    logger.warn({ part: "cosigner", ...told }, "the cosigner's record begins with what the database knows of this log");
+  const record = openCosignerRecord({ home: config.home, vkey: cosignerVkey(name, seed), query: vault.query, tookOver });
+  // What a person has to decide is said at once, and not when somebody asks.
+  for (const log of logs.keys())
+    await record.last(log).catch((fault: Error) => {
+      if (!(fault instanceof BadRecord)) throw fault;
+      logger.error({ part: "cosigner", reason: fault.message }, "this log is not cosigned until a person has looked");
+    });
+  return openCosigner({ seed, name, logs, record, now: ambient.now });
 }
 
 /** The generated files, as they lie in this checkout. */

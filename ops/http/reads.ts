@@ -18,7 +18,7 @@ export type Readable = Pick<Instance, "log" | "database" | "ambient" | "origin" 
   readonly keys: Pick<Instance["keys"], "openingMany">;
   readonly identity: Pick<Instance["identity"], "identify">;
 };
-type Around = Pick<ReadDeps, "broke" | "checkpoint" | "reputation">;
+type Around = Pick<ReadDeps, "broke" | "checkpoint" | "reputation" | "policy" | "signer">;
 
 export function readDepsOf(instance: Readable, around: Around): ReadDeps {
   const { log, database, ambient, origin, instanceKey, rows, identity } = instance;

@@ -3,16 +3,17 @@ import { type Listed, publishedCheckpoints } from "../../projections/checkpoints
 import type { ReadDeps } from "../deps.ts";
 import { escaped } from "../pages/page.ts";
 import type { Asked } from "./events.ts";
+import { cosignersShown, timeOf } from "./cosigners.ts";
 import { counted, explorerPage, number } from "./frame.ts";
 
 const pageMax = 30;
-/** The end of the year 9999: a cosigner may claim any time. */
-const latestSeconds = 253_402_300_799;
 
-export async function checkpointsPage({ database, origin }: ReadDeps, { before }: Asked): Promise<string> {
+export async function checkpointsPage(deps: ReadDeps, { before }: Asked): Promise<string> {
+  const { database, origin } = deps;
   const below = typeof before === "string" && /^\d{1,15}$/.test(before) ? Number(before) : undefined;
   const found = await publishedCheckpoints(database.query, pageMax + 1, below);
   const shown = found.slice(0, pageMax);
+  const cosigners = below === undefined ? `<h2>Cosigners</h2>${await cosignersShown(deps, await deps.checkpoint())}` : "";
   return explorerPage(
     "Checkpoints",
     "/checkpoints",
@@ -20,11 +21,11 @@ export async function checkpointsPage({ database, origin }: ReadDeps, { before }
 <div id="verdict" class="banner wait" role="status" aria-live="polite"><h2>${shown.length > 0 ? "Checking in this browser …" : "Nothing is signed yet"}</h2></div>
 <p class="soft">Log: <code>${escaped(origin)}</code> <span id="key"></span></p>
 <noscript><p>The checks run in your browser, as a script. Without it: <a href="/log/checkpoint">the newest checkpoint</a>, and <a href="/log/consistency?from=1">a proof of consistency</a>.</p></noscript>
-${shown.length === 0 ? "" : listed(shown)}
+${cosigners}${shown.length === 0 ? "" : `<h2>Every checkpoint</h2>${listed(shown)}`}
 <nav class="row" aria-label="Pages"><p class="row">${below === undefined ? "" : `<a href="/checkpoints">Newest</a>`}${
       found.length > pageMax ? `<a rel="next" href="/checkpoints?before=${shown.at(-1)!.size}">Older</a>` : ""
     }</p></nav>`,
-    "checkpoints",
+    { script: "checkpoints" },
   );
 }
 
@@ -37,7 +38,7 @@ function row({ size, note, at, cosignatures }: Listed, n: number, count: number)
   const choice = (name: string, isChosen: boolean) =>
     `<td><input type="radio" name="${name}" value="${size}" aria-label="${name} ${counted(size, "entry", "entries")}"${isChosen ? " checked" : ""}></td>`;
   const cosigners = cosignatures.map(({ cosigner, time, line }) => {
-    const when = new Date(Math.min(time, latestSeconds) * 1_000).toISOString();
+    const when = timeOf(time);
     return `<p data-cosigner="${escaped(cosigner)}" data-line="${escaped(line)}">${escaped(cosigner.split("+")[0]!)}, <time datetime="${when}">${when}</time></p>`;
   });
   return `<tr data-size="${size}">${choice("from", n === count - 1)}${choice("to", n === 0)}<td>${number(size)}</td><td><time datetime="${at}">${at}</time></td>

@@ -30,8 +30,8 @@ ${fact("caused by", entry.cause === undefined ? "" : `<a href="/events/${entry.c
 <section aria-labelledby="fields-title"><h2 id="fields-title">Its fields</h2><div id="fields"></div></section>
 <section aria-labelledby="why-title"><h2 id="why-title">Why it is valid</h2><div id="why"></div></section></div>
 <section aria-labelledby="proof-title"><h2 id="proof-title">Its place in the signed tree</h2><div id="proof"></div></section></div>
-<p class="row"><a href="/log/proofs/${entry.id}" download>Keep the receipt</a><a href="/verifier.html">Check it elsewhere</a></p>${asWhom}`,
-    "event",
+<p class="row"><a href="/history?at=${row.leaf_index}">The community then</a><a href="/log/proofs/${entry.id}" download>Keep the receipt</a><a href="/verifier.html">Check it elsewhere</a></p>${asWhom}`,
+    { script: "event" },
   );
 }
 

@@ -1,10 +1,11 @@
 /** The page at `/events`: the log, newest first. What it shows stands in entries, which are public; its filters stand in the address. */
 import { eventTypes } from "../../event-schemas/json-schema.ts";
-import type { EntryRow } from "../../projections/log-reads.ts";
+import { type EntryRow, treeHead } from "../../projections/log-reads.ts";
 import { timeline, type Timeline, type TimelineFilter } from "../../projections/timeline.ts";
 import type { ReadDeps } from "../deps.ts";
 import { escaped } from "../pages/page.ts";
-import { actor, asWhom, counted, explorerPage, number } from "./frame.ts";
+import { asWhom, counted, explorerPage } from "./frame.ts";
+import { eventList, searched } from "./rows.ts";
 
 const pageMax = 50;
 
@@ -27,17 +28,20 @@ export async function eventsPage({ database, checkpoint }: ReadDeps, asked: Aske
   const filter: TimelineFilter = Object.fromEntries(given);
   const [before, after] = [leafOf(said(asked, "before")), leafOf(said(asked, "after"))];
   const place = before !== undefined ? { before } : after !== undefined ? { after } : {};
-  const [found, signed] = await Promise.all([
-    impossible ? { rows: [], older: false, newer: false } : timeline(database.query, filter, { first: pageMax, ...place }),
-    checkpoint(),
-  ]);
+  const [head, signed] = await Promise.all([treeHead(database), checkpoint()]);
+  // Order: what comes after the head is listened for, so the rows are read no earlier than it.
+  const found = await (impossible
+    ? { rows: [], older: false, newer: false }
+    : timeline(database.query, filter, { first: pageMax, ...place }));
+  // Only the newest page grows.
+  const isNewest = !impossible && before === undefined && !found.newer;
   return explorerPage(
     "Events",
     "/events",
     `<h1>Events</h1><p>Every entry of the log, the newest first. ${
       signed ? `A signed checkpoint covers the first ${counted(signed.size, "entry", "entries")}.` : "Nothing is signed yet."
-    }</p>${filters(given)}${listed(found.rows, signed?.size ?? 0)}${turns(found, given)}${asWhom}`,
-    "events",
+    }</p>${filters(given)}<div id="log"${isNewest ? ` data-after="${head?.place.position ?? ""}"` : ""}>${listed(found.rows, signed?.size ?? 0)}</div>${turns(found, given)}${asWhom}`,
+    { script: "events" },
   );
 }
 
@@ -54,35 +58,23 @@ ${field("stream", "Stream")}${field("by", "Actor: a member's id, or system:…")
   }</div></form>`;
 }
 
-const address = (pairs: Given) => escaped(`/events?${new URLSearchParams(pairs.map(([name, value]) => [name, value]))}`);
-
 function listed(rows: readonly EntryRow[], signedSize: number): string {
   if (rows.length === 0) return `<p class="soft">There are none.</p>`;
   const days = Map.groupBy(rows, ({ at }) => at.slice(0, 10));
   return [...days]
     .map(
       ([day, ofDay]) =>
-        `<section aria-label="${day}"><h2><time datetime="${day}">${day}</time></h2><ol class="events">${ofDay
-          .map((row) => item(row, row.leaf_index < signedSize))
-          .join("")}</ol></section>`,
+        `<section aria-label="${day}"><h2><time datetime="${day}">${day}</time></h2>${eventList(ofDay, signedSize)}</section>`,
     )
     .join("");
-}
-
-function item({ event_id, leaf_index, type, stream, by, at }: EntryRow, isSigned: boolean): string {
-  return `<li id="leaf-${leaf_index}"${isSigned ? "" : ` class="unsigned"`}><time datetime="${at}" title="${at}">${at.slice(11, 19)}<span class="hidden"> UTC</span></time>
-<b><a href="/events/${event_id}">${escaped(type)}</a></b>
-<a class="quiet cut stream" href="${address([["stream", stream]])}" title="${escaped(stream)}"><span class="hidden">stream </span>${escaped(stream)}</a>
-<a class="quiet cut by" href="${address([["by", by]])}"><span class="hidden">by </span>${actor(by)}</a>
-<span class="leaf"><span class="hidden">leaf </span>${number(leaf_index)}<span class="hidden">${isSigned ? "" : ", not signed yet"}</span></span></li>`;
 }
 
 function turns({ rows, older, newer }: Timeline, given: Given): string {
   const [first, last] = [rows.at(0), rows.at(-1)];
   const links = [
-    newer && `<a href="${address(given)}">Newest</a>`,
-    newer && first && `<a rel="prev" href="${address([...given, ["after", String(first.leaf_index)]])}">Newer</a>`,
-    older && last && `<a rel="next" href="${address([...given, ["before", String(last.leaf_index)]])}">Older</a>`,
+    newer && `<a href="${searched(given)}">Newest</a>`,
+    newer && first && `<a rel="prev" href="${searched([...given, ["after", String(first.leaf_index)]])}">Newer</a>`,
+    older && last && `<a rel="next" href="${searched([...given, ["before", String(last.leaf_index)]])}">Older</a>`,
   ].filter((link) => typeof link === "string");
   return links.length === 0 ? "" : `<nav class="row" aria-label="Pages"><p class="row">${links.join("")}</p></nav>`;
 }

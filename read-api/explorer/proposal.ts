@@ -6,6 +6,7 @@ import { type ProposalRow, proposalsById, type StepRow, tallies, timeline } from
 import type { ReadDeps } from "../deps.ts";
 import { escaped } from "../pages/page.ts";
 import { actor, asWhom, counted, explorerPage, number } from "./frame.ts";
+import { summaryOf } from "./rows.ts";
 
 const stepsMax = 100;
 
@@ -27,13 +28,13 @@ export async function proposalPage({ database }: ReadDeps, id: string): Promise<
   ].map(([name, value]) => `data-${name}="${escaped(value ?? "")}"`);
   return explorerPage(
     row.title,
-    "/events",
+    "/proposals",
     `<h1>${escaped(row.title)}</h1><p><span class="badge">${row.state}</span></p>${row.body === null ? "" : `<p class="body">${escaped(row.body)}</p>`}
 <div id="verdict" class="banner wait" role="status" aria-live="polite" data-id="${row.proposal_id}" ${events.join(" ")}><h2>${
       figures ? "Not counted again yet" : "There is nothing to count yet"
     }</h2></div>${figures ? `<p><button type="button" class="main" id="recount" disabled>Recount here</button></p>` : ""}
 <div id="checks"></div>${decision(row)}${figures ? counts(figures) : ""}${electorate(row)}${happened(steps.rows)}${asWhom}`,
-    "proposal",
+    { script: "proposal", style: tight },
   );
 }
 
@@ -74,9 +75,10 @@ ${fact("as of", `the first ${counted(electorate_as_of!, "entry", "entries")}`)}$
 }
 
 const happened = (steps: readonly StepRow[]) =>
-  `<h2>What happened</h2><ol class="events">${steps
+  `<h2>What happened</h2><ol class="events steps-of">${steps
     .map(
       ({ event_id, type, by, at, leaf_index }) =>
-        `<li><time datetime="${at}" title="${at}">${at.slice(0, 10)}</time><b>${toEvent(event_id, type)}</b><span class="stream">${at.slice(11, 19)} UTC</span><span class="quiet cut by">${actor(by)}</span><span class="leaf"><span class="hidden">leaf </span>${number(leaf_index)}</span></li>`,
+        `<li><time datetime="${at}" title="${at}">${at.slice(0, 10)}</time><span class="what"><b>${toEvent(event_id, type)}</b><span class="says" data-event="${event_id}">${escaped(summaryOf(type))}</span></span><span class="quiet stream">${at.slice(11, 19)} UTC</span><span class="quiet cut by">${actor(by)}</span><span class="leaf"><span class="hidden">leaf </span><a href="/history?at=${leaf_index}" title="The community then">${number(leaf_index)}</a></span></li>`,
     )
     .join("")}</ol>`;
+const tight = ".steps-of li{grid-template-columns:6.2rem minmax(0,1fr) minmax(0,7rem) minmax(0,9rem) minmax(3.5rem,auto)}";

@@ -2,9 +2,6 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { eventTypes, storedSchema, versionsOf } from "../../event-schemas/json-schema.ts";
 import type { DescribedBody, ReadDeps } from "../deps.ts";
-import { deliveriesPage, deliveriesScriptPath } from "../explorer/deliveries.ts";
-import { deliveriesScript } from "../explorer/generated/deliveries.ts";
-import { startPage } from "../explorer/start.ts";
 import { schemaText } from "../schema.ts";
 import { asyncApi } from "./asyncapi.ts";
 import { escaped, page } from "./page.ts";
@@ -15,11 +12,6 @@ const html = (reply: FastifyReply, body: string) => reply.type("text/html; chars
 const wantsPage = (accept: string | undefined) => accept?.includes("text/html") === true;
 
 export function documentRoutes(app: FastifyInstance, deps: ReadDeps): void {
-  app.get("/", hidden, async (_, reply) => html(reply, await startPage(deps)));
-  app.get("/deliveries", hidden, async (_, reply) => html(reply, deliveriesPage()));
-  app.get(deliveriesScriptPath, hidden, async (_, reply) =>
-    reply.header("cache-control", "no-cache").type("text/javascript; charset=utf-8").send(deliveriesScript),
-  );
   app.get("/schema.graphql", hidden, async (_, reply) => reply.type("text/plain; charset=utf-8").send(schemaText));
   app.get("/openapi.json", hidden, async (_, reply) => reply.send((app as unknown as { swagger(): object }).swagger()));
   app.get("/asyncapi.json", hidden, async (_, reply) => reply.send(asyncApi(deps)));

@@ -18,13 +18,24 @@ p{max-width:42rem}.soft,small{color:var(--soft)}code,pre,td,dd{font-variant-nume
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.45rem .9rem .45rem 0;border-bottom:1px solid var(--line)}th{color:var(--soft);font-weight:500}
 .running{color:var(--good)}.stopped,.paused{color:var(--bad)}`;
 
-type More = { /** Where its script is served. */ readonly script?: string; readonly style?: string };
+type More = {
+  /** Where its scripts are served. */
+  readonly scripts?: readonly string[];
+  readonly style?: string;
+  /** HTML before and behind what the page is about. */
+  readonly header?: string;
+  readonly footer?: string;
+};
 
 /** `title` is text; `body` is HTML whose texts are escaped. */
-export const page = (title: string, body: string, more: More = {}) => `<!doctype html>
+export const page = (
+  title: string,
+  body: string,
+  { scripts = [], style: more = "", header = "", footer = "" }: More = {},
+) => `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<title>${escaped(title)}</title><link rel="icon" href="data:,"><style>${style}${more.style ?? ""}</style>${
-  more.script ? `<script type="module" src="${more.script}"></script>` : ""
-}</head>
-<body><main>${body}</main></body></html>
+<title>${escaped(title)}</title><link rel="icon" href="data:,"><style>${style}${more}</style>${scripts
+  .map((path) => `<script type="module" src="${path}"></script>`)
+  .join("")}</head>
+<body>${header}<main id="content">${body}</main>${footer}</body></html>
 `;

@@ -102,7 +102,9 @@ describe.skipIf(!withBrowser)("the page of deliveries", () => {
     await page.getByRole("link", { name: /standard/ }).waitFor();
     await page.reload();
     await page.getByRole("link", { name: /standard/ }).waitFor();
-    expect(await page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]")).toEqual([0, 1, ""]);
+    // The log's key and checkpoint are remembered for good; the token is not.
+    const kept = await page.evaluate("[Object.keys(localStorage), JSON.stringify(localStorage), sessionStorage.length, document.cookie]");
+    expect(kept).toEqual([["minutebook-log"], expect.not.stringContaining(tokens["ana"]!), 1, ""]);
     const other = await context.newPage();
     await other.goto(`${instance.url}/deliveries`);
     await other.getByLabel("A bearer token").waitFor();
@@ -301,9 +303,11 @@ describe.skipIf(!withBrowser)("the page of deliveries", () => {
     const { context, page } = await open("/");
     await page.getByRole("link", { name: /See who is told/ }).click();
     await page.getByLabel("A bearer token").waitFor();
-    expect(await page.evaluate("[...document.scripts].map((script) => script.src)")).toEqual([`${instance.url}/deliveries/script.js`]);
+    expect(await page.evaluate("[...document.scripts].map((script) => script.src)")).toEqual(
+      ["everywhere", "deliveries"].map((name) => `${instance.url}/explorer/${name}.js`),
+    );
     expect(await page.evaluate("document.querySelectorAll('[onclick],[onerror],[onload]').length")).toBe(0);
-    const script = await fetch(`${instance.url}/deliveries/script.js`);
+    const script = await fetch(`${instance.url}/explorer/deliveries.js`);
     expect(script.headers.get("content-type")).toBe("text/javascript; charset=utf-8");
     expect((await script.text()).length).toBeLessThan(20_000);
     await context.close();

@@ -69,7 +69,6 @@ describe.skipIf(!withBrowser)("in a browser", () => {
 
   const shots = process.env["MINUTEBOOK_TEST_SHOTS"];
   const pages: readonly (readonly [path: string, shows: string])[] = [
-    ["/", "The Well"],
     ["/graphql", "turnout"],
     ["/reference", "Commands append events"],
     ["/problems", "ALREADY_VOTED"],

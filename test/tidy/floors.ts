@@ -48,9 +48,9 @@ export const worldlyGlobals: Readonly<Record<string, string>> = {
   require: "imports in a way that hides from the compiler",
 };
 
-/** What runs in a browser: the browser's globals are its world. It imports what lies beside it and the code of the log, which is pure; nobody imports it. */
+/** What runs in a browser: the browser's globals are its world. It imports what lies beside it, the code of the log and that of the verifiers, which are pure; nobody imports it. */
 export const browserFolders: readonly string[] = ["read-api/explorer/browser"];
-export const reachesBrowsers = (path: string): boolean => path.startsWith("domain/log/");
+export const reachesBrowsers = (path: string): boolean => path.startsWith("domain/log/") || path.startsWith("read-api/explorer/verifier/");
 export const inBrowser = (path: string): string | undefined => browserFolders.find((folder) => path.startsWith(`${folder}/`));
 
 /** What a browser does not have. */

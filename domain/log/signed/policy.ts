@@ -1,7 +1,7 @@
 /** Whose word on a log is enough (C2SP tlog-policy): which logs, which cosigners, and how many of them. */
 import { Malformed } from "../canonical-json.ts";
 import { hex } from "../hash.ts";
-import { parseVkey, type VerificationKey, type VerifyEd25519 } from "../note.ts";
+import { formatVkey, parseVkey, type VerificationKey, type VerifyEd25519 } from "../note.ts";
 import { cosignaturesOf, parseCosignerKey, type Cosignature } from "./cosignature.ts";
 
 /** `name` is what the policy calls it; the key has the name that its signatures carry. `url` is where it takes checkpoints. */
@@ -113,6 +113,17 @@ class Reading {
     if (this.keys.has(hex(publicKey))) throw new Malformed("a key that stands there already");
     this.keys.add(hex(publicKey));
   }
+}
+
+/** The policy in writing again, without its comments. */
+export function formatPolicy({ logs, cosigners, groups, quorum }: Policy): string {
+  const lines = [
+    ...logs.map(({ name, publicKey }) => `log ${formatVkey(name, publicKey)}`),
+    ...cosigners.map(({ name, vkey, url }) => `witness ${name} ${vkey}${url === undefined ? "" : ` ${url}`}`),
+    ...[...groups].map(([name, { atLeast, members }]) => `group ${name} ${atLeast} ${members.join(" ")}`),
+    `quorum ${quorum ?? "none"}`,
+  ];
+  return `${lines.join("\n")}\n`;
 }
 
 /** Asks for nobody's word: what holds where no policy is given. */

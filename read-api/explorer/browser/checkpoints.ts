@@ -3,9 +3,11 @@ import { fromB64 } from "../../../domain/log/hash.ts";
 import { cosignaturesOf, parseCosignerKey } from "../../../domain/log/signed/cosignature.ts";
 import { type Checkpoint, openCheckpoint, parseVkey, type VerificationKey } from "../../../domain/log/verify/note.ts";
 import { checkConsistency } from "../../../domain/log/verify/tree.ts";
-import { badge, byId, moment } from "./elements.ts";
-import { textAt, vkey } from "./log.ts";
-import { keyNote, setBanner, signatureChecker, verify } from "./verifying.ts";
+import { badge, byId, moment } from "./shown/elements.ts";
+import { textAt } from "./asking/log.ts";
+import { showCosigners } from "./proof/cosigners.ts";
+import { trustedKey } from "./watch/watching.ts";
+import { keyNote, setBanner, signatureChecker, verify } from "./proof/verifying.ts";
 
 const verdict = byId("verdict");
 const rows = [...document.querySelectorAll<HTMLElement>("tr[data-size]")];
@@ -78,10 +80,11 @@ async function compare(): Promise<void> {
 
 async function look(): Promise<void> {
   for (const time of document.querySelectorAll("td time")) time.replaceWith(moment(time.getAttribute("datetime")));
+  void showCosigners();
   try {
-    const text = await vkey();
-    byId("key").replaceChildren(keyNote(text));
-    const key = parseVkey(text);
+    const trusted = await trustedKey();
+    byId("key").replaceChildren(keyNote(trusted));
+    const key = parseVkey(trusted.vkey);
     const good = await Promise.all(rows.map((row) => checkRow(row, key)));
     if (good.every((each) => each)) return await compare();
     const wrong = rows.filter((_, n) => !good[n]).map((row) => count(Number(row.dataset["size"])));

@@ -1,21 +1,19 @@
 /** The deliveries page. What is chosen stands in the address: `#/<webhook>` and `#/<webhook>/<seq>`. */
+import { forgetToken, keepToken, token } from "./asking/token.ts";
 import {
   command,
   type Delivery,
   deliveries,
   delivery,
   type Details,
-  forgetToken,
-  keepToken,
   type Page,
   Refused,
-  token,
   type Webhook,
   webhooks,
-} from "./asking.ts";
-import { badge, byId, confirmed, element, moment, show, table } from "./elements.ts";
-import { attemptsShown } from "./attempts.ts";
-import { type Act, button, chosenWebhook, listed, mayRun, stays } from "./webhooks.ts";
+} from "./webhooks/ledger.ts";
+import { badge, byId, confirmed, element, moment, show, table } from "./shown/elements.ts";
+import { attemptsShown } from "./webhooks/attempts.ts";
+import { type Act, button, chosenWebhook, listed, mayRun, stays } from "./webhooks/webhooks.ts";
 
 const lookMs = 5_000;
 const soonMs = 600;

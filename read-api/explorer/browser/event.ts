@@ -4,11 +4,13 @@ import { b64u, fromB64, fromB64u } from "../../../domain/log/hash.ts";
 import { entryHash, eventId, genesisHash } from "../../../domain/log/ids.ts";
 import { parseNote } from "../../../domain/log/verify/note.ts";
 import { type Receipt, verifyReceipt } from "../../../domain/log/verify/receipt.ts";
-import { byId, element, facts, show } from "./elements.ts";
-import { fieldsShown, type Opened, plain } from "./fields.ts";
-import { ask, get, listenForToken, nameMembers, sentenceOf, textAt, vkey } from "./log.ts";
-import { pathListed, treeShown } from "./tree.ts";
-import { type Check, keyNote, setBanner, signatureChecker, stepsShown, verify } from "./verifying.ts";
+import { byId, element, facts, show } from "./shown/elements.ts";
+import { fieldsShown, type Opened, plain } from "./shown/fields.ts";
+import { ask, get, listenForToken, nameMembers, refusalIn, textAt } from "./asking/log.ts";
+import { trustedKey } from "./watch/watching.ts";
+import type { Key } from "./watch/memory.ts";
+import { pathListed, treeShown } from "./proof/tree.ts";
+import { type Check, keyNote, setBanner, signatureChecker, stepsShown, verify } from "./proof/verifying.ts";
 
 const banner = byId("event");
 const id = banner.dataset["id"]!;
@@ -20,11 +22,11 @@ async function look(): Promise<void> {
   const mine = ++looks;
   setBanner(banner, "wait", "Checking in this browser …");
   try {
-    const [key, { status, text }, opened] = await Promise.all([vkey(), get(`/log/proofs/${id}`), openedFor()]);
+    const [key, { status, text }, opened] = await Promise.all([trustedKey(), get(`/log/proofs/${id}`), openedFor()]);
     if (mine !== looks) return;
     if (status === 202) return notYet();
-    if (status !== 200) return refused(sentenceOf(text, status), "It could not be checked");
-    const result = await verifyReceipt(text, { vkey: key, verify });
+    if (status !== 200) return refused(refusalIn(text, status), "It could not be checked");
+    const result = await verifyReceipt(text, { vkey: key.vkey, verify });
     if (mine !== looks) return;
     if (result.exit === 3) return refused(`${result.problem.reason}.`);
     const { receipt } = result;
@@ -92,7 +94,7 @@ async function chained({ entry }: Receipt): Promise<readonly Check[]> {
   ];
 }
 
-function showReceipt(receipt: Receipt, text: string, key: string, opened: Opened, chain: readonly Check[]): void {
+function showReceipt(receipt: Receipt, text: string, key: Key, opened: Opened, chain: readonly Check[]): void {
   const { entry, index, checkpoint, shown, withheld } = receipt;
   const { size } = checkpoint;
   const path = pathOf(text);

@@ -1,10 +1,11 @@
 /** One proposal: its events are proven here, and its ballots counted again. */
 import type { JsonObject } from "../../../domain/log/canonical-json.ts";
 import { verifyReceipt } from "../../../domain/log/verify/receipt.ts";
-import { byId, element, show } from "./elements.ts";
-import { ask, listenForToken, nameMembers, textAt, vkey } from "./log.ts";
-import { type Ballot, recounted } from "./recount.ts";
-import { keyNote, setBanner, stepsShown, verify } from "./verifying.ts";
+import { byId, element, show } from "./shown/elements.ts";
+import { ask, listenForToken, tellAndName, textAt } from "./asking/log.ts";
+import { trustedKey } from "./watch/watching.ts";
+import { type Ballot, recounted } from "./proof/recount.ts";
+import { keyNote, setBanner, stepsShown, verify } from "./proof/verifying.ts";
 
 const verdict = byId("verdict");
 const said = (name: string) => verdict.dataset[name]!;
@@ -53,7 +54,8 @@ async function recount(): Promise<void> {
   setBanner(verdict, "wait", "Counting in this browser …");
   show(byId("checks"));
   try {
-    const key = await vkey();
+    const trusted = await trustedKey();
+    const key = trusted.vkey;
     const parts = said("electorate").split(",");
     const [opened, tally, decision, ballots, ...lists] = await Promise.all([
       proven(said("opened"), /^VotingOpened$/, key),
@@ -65,14 +67,14 @@ async function recount(): Promise<void> {
     const ordered = lists.toSorted((a, b) => Number(a["part"]) - Number(b["part"]));
     const checks = recounted({ proposalId: said("id"), opened, parts: ordered, tally, decision }, ballots);
     const wrong = checks.find(({ isGood }) => !isGood);
-    if (wrong) setBanner(verdict, "bad", "The count does not hold", `This is not so: ${wrong.says}`, keyNote(key));
+    if (wrong) setBanner(verdict, "bad", "The count does not hold", `This is not so: ${wrong.says}`, keyNote(trusted));
     else
       setBanner(
         verdict,
         "good",
         "Counted in this browser: it holds",
         `${ballots.length} ballots, ${String(tally["outcome"])}.`,
-        keyNote(key),
+        keyNote(trusted),
       );
     show(byId("checks"), stepsShown(checks));
     // Whatever stood here before was the page's word; this is what was proven.
@@ -93,6 +95,6 @@ if (button) {
     });
   });
 }
-const look = () => void nameMembers().catch(() => undefined);
+const look = () => void tellAndName();
 listenForToken(look);
 look();

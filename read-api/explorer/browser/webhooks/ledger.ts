@@ -1,9 +1,5 @@
-/** What the page asks of the instance, as whoever holds the token. It stays in this tab: closing it forgets the token. */
-
-const tokenName = "minutebook-token";
-export const token = () => sessionStorage.getItem(tokenName);
-export const keepToken = (text: string) => sessionStorage.setItem(tokenName, text);
-export const forgetToken = () => sessionStorage.removeItem(tokenName);
+/** What the page of deliveries asks of the instance, as whoever holds the token. */
+import { token } from "../asking/token.ts";
 
 /** An answer that says no: its code, and its sentence. */
 export class Refused extends Error {

@@ -1,6 +1,6 @@
 /** The fields of an event: what the receipt proves, what the instance opened for whoever asks, and what is withheld, by its name. */
-import type { Json } from "../../../domain/log/canonical-json.ts";
-import { isSealed } from "../../../domain/log/sealed.ts";
+import type { Json } from "../../../../domain/log/canonical-json.ts";
+import { isSealed } from "../../../../domain/log/sealed.ts";
 import { badge, element } from "./elements.ts";
 
 /** What GraphQL shows of the same event: personal fields in clear, null where the key is destroyed. */

@@ -2,10 +2,10 @@
  * Counting again where it is read, by code of its own: the log's own algorithm is `domain/voting/count.ts`, and two who agree are better
  * than one. Who may vote, the rules and the tally come from receipts; the ballots are held against the root that the tally committed to.
  */
-import { canonical, type Json, type JsonObject } from "../../../domain/log/canonical-json.ts";
-import { b64u, sha256 } from "../../../domain/log/hash.ts";
-import { entryHash } from "../../../domain/log/ids.ts";
-import { rootOf } from "../../../domain/log/merkle.ts";
+import { canonical, type Json, type JsonObject } from "../../../../domain/log/canonical-json.ts";
+import { b64u, sha256 } from "../../../../domain/log/hash.ts";
+import { entryHash } from "../../../../domain/log/ids.ts";
+import { rootOf } from "../../../../domain/log/merkle.ts";
 import type { Check } from "./verifying.ts";
 
 type Count = {

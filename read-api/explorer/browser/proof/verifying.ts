@@ -1,7 +1,7 @@
 /** What checks signatures here, and the banner that says how it went. */
-import { verifyEd25519 } from "../../../domain/log/signed/ed25519.ts";
-import type { VerifyEd25519 } from "../../../domain/log/verify/note.ts";
-import { element } from "./elements.ts";
+import { verifyEd25519 } from "../../../../domain/log/signed/ed25519.ts";
+import type { VerifyEd25519 } from "../../../../domain/log/verify/note.ts";
+import { element } from "../shown/elements.ts";
 
 /** Bytes as the browser's own cryptography takes them: on no memory that is shared. */
 const own = (bytes: Uint8Array) => new Uint8Array(bytes);
@@ -31,7 +31,7 @@ export function setBanner(banner: HTMLElement, verdict: Verdict, title: string, 
 }
 
 /** A key that the instance itself gives proves nothing of whose log this is. */
-export const keyNote = (vkey: string) =>
+export const keyNote = ({ vkey, from }: { readonly vkey: string; readonly from?: string }) =>
   element(
     "details",
     { class: "soft" },
@@ -39,7 +39,9 @@ export const keyNote = (vkey: string) =>
     element(
       "p",
       {},
-      "The key came from this same instance (/log/key). Compare it with one that you were given elsewhere: whoever runs the instance could show another log under another key.",
+      from === undefined
+        ? "The key came from this same instance (/log/key). Compare it with one that you were given elsewhere, or enter that one at the foot of the page: whoever runs the instance could show another log under another key."
+        : `The key is the one that you were given (“${from}”).`,
     ),
     element("code", { class: "key" }, vkey),
   );

@@ -46,6 +46,11 @@ export function moment(at: string | null): HTMLElement | string {
   return element("time", { datetime: at, title: at }, words);
 }
 
+/** Moments that came with the page, as how long ago they were. */
+export function showAges(): void {
+  for (const time of document.querySelectorAll("time[data-ago]")) time.replaceWith(moment(time.getAttribute("datetime")));
+}
+
 export function table(
   caption: string,
   heads: readonly string[],

@@ -1,6 +1,6 @@
 /** The webhooks: how each stands, and what can be done about it. */
-import { command, type Revealed, type Secret, type Webhook } from "./asking.ts";
-import { asked, badge, confirmed, element, facts, moment, table } from "./elements.ts";
+import { command, type Revealed, type Secret, type Webhook } from "./ledger.ts";
+import { asked, badge, confirmed, element, facts, moment, table } from "../shown/elements.ts";
 
 /** Runs what a button stands for: says what came of it, and looks anew. */
 export type Act = (says: string, work: () => Promise<unknown>) => (event: Event) => void;

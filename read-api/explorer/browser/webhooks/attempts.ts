@@ -1,6 +1,6 @@
 /** One delivery: the event behind it, and everything that was tried. */
-import type { Attempt, Details } from "./asking.ts";
-import { badge, element, facts, foreignText, moment } from "./elements.ts";
+import type { Attempt, Details } from "./ledger.ts";
+import { badge, element, facts, foreignText, moment } from "../shown/elements.ts";
 
 export function attemptsShown({
   attempts,

@@ -1,6 +1,6 @@
 /** A proof as a drawing: the path from the leaf up to the root, and beside it the hashes of everything else. */
-import { hex, nodeHash } from "../../../domain/log/hash.ts";
-import { element } from "./elements.ts";
+import { hex, nodeHash } from "../../../../domain/log/hash.ts";
+import { element } from "../shown/elements.ts";
 
 /** One level of the path: what stands beside it. `from` to `to` are the leaves below the neighbour, half-open. */
 export type Step = { readonly side: "left" | "right"; readonly from: number; readonly to: number };
