@@ -4,6 +4,7 @@ import { hex, sha256 } from "../../domain/log/hash.ts";
 import { problem } from "../../domain/problem.ts";
 import { sendProblem } from "../../commands/http.ts";
 import type { CosignerAnswer, OwnCosigner } from "../cosigning/cosigner.ts";
+import { BadRecord } from "../keys/signing-record.ts";
 
 /** A checkpoint with a hundred lines and a proof of 63 hashes is far below. */
 const bodyBytesMax = 128 * 1024;
@@ -15,6 +16,11 @@ export function cosignerRoutes(app: FastifyInstance, { vkey, addCheckpoint, last
   const hidden = { schema: { hide: true } };
   const text = (reply: FastifyReply) => reply.type("text/plain; charset=utf-8");
   let underWay = 0;
+  app.setErrorHandler(async (fault, { log }, reply) => {
+    if (!(fault instanceof BadRecord)) throw fault;
+    log.error({ part: "cosigner", reason: fault.message }, "nothing is cosigned until a person has looked");
+    return sendProblem(reply, problem("UNAVAILABLE", fault.message, { retryAfterSeconds: 60 }));
+  });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer", bodyLimit: bodyBytesMax }, (_, body, done) => done(null, body));
   app.post("/cosigner/add-checkpoint", { ...hidden, bodyLimit: bodyBytesMax }, async ({ body, log }, reply) => {

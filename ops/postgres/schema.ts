@@ -113,6 +113,11 @@ export const migrations: readonly Migration[] = [
       alter table cosigner.cosigned enable always trigger cosigned_follows;
       alter table cosigner.cosigned enable always trigger cosigned_only_grows;`,
   },
+  {
+    // What decides lies in files of a home since then; a row says with which key it was cosigned, and whose files know of it.
+    id: "010-cosigner-record",
+    sql: "alter table cosigner.cosigned add column vkey text, add column record text",
+  },
 ];
 
 /**
