@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: what this machine does, beside what rivals do on it and what the design promises. Takes some minutes; asserts nothing by time.
- * `npm run bench -- webhooks` is that part alone.
+ * `npm run bench -- webhooks` and `npm run bench -- proofs` are those parts alone.
  */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
@@ -14,6 +14,7 @@ import type { ProcessRole } from "../../ops/config.ts";
 import { guardedHome } from "../support/postgres.ts";
 import { benchAppends } from "./appends.ts";
 import { benchHttp, proposalsFor } from "./http.ts";
+import { benchProofs } from "./proofs.ts";
 import { benchRows } from "./rows.ts";
 import { describeMachine } from "./measure.ts";
 import { benchVerify } from "./verify.ts";
@@ -118,6 +119,12 @@ async function benchLog(): Promise<boolean> {
 }
 
 console.log(describeMachine());
-const isWhole = process.argv[2] !== "webhooks";
-const results = [!isWhole || (await benchLog()), await withInstance(["signer", "projector", "deliverer"], benchWebhooks)];
+const parts = {
+  log: benchLog,
+  proofs: benchProofs,
+  webhooks: () => withInstance(["signer", "projector", "deliverer"], benchWebhooks),
+};
+const asked = process.argv[2];
+const results: boolean[] = [];
+for (const [part, bench] of Object.entries(parts)) if (asked === undefined || asked === part) results.push(await bench());
 console.log(results.every(Boolean) ? "\nEvery budget measured here is met." : "\nNot every budget is met.");
