@@ -106,7 +106,7 @@ function* linesOf(bundle: string): Generator<string> {
 /** Each piece is only lent: the next one takes its memory. */
 function* chunksOf(path: string): Generator<Buffer> {
   const chunk = Buffer.allocUnsafeSlow(chunkBytes);
-  const file = openSync(path);
+  const file = openSync(path, "r");
   try {
     for (let length; (length = readSync(file, chunk, 0, chunk.length, null)) > 0;) yield chunk.subarray(0, length);
   } finally {
