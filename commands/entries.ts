@@ -2,8 +2,8 @@ import type { JsonObject } from "../domain/log/canonical-json.ts";
 import { canonical, normalise, valueDepthMax, type Json } from "../domain/log/canonical-json.ts";
 import { writeEntry } from "../domain/log/entry.ts";
 import type { Sealed } from "../domain/log/event-log.ts";
-import { b64u, sha256 } from "../domain/log/hash.ts";
-import { eventId, genesisHash } from "../domain/log/ids.ts";
+import { b64u, digest } from "../domain/log/hash.ts";
+import { eventId, genesisLink } from "../domain/log/ids.ts";
 import { commit } from "../domain/log/payload.ts";
 import { seal } from "../domain/log/sealed.ts";
 import type { NewEvent } from "../event-schemas/declare.ts";
@@ -30,7 +30,7 @@ export type Decided = { readonly asked: Asked; readonly at: string; readonly eve
 /** The end of a stream's chain: what the next entry links to. `hash` is undefined while the stream is empty. */
 export type ChainEnd = { readonly revision: number; readonly hash: Uint8Array | undefined };
 
-export const inputHash = (input: Json) => b64u(sha256(canonical(input, valueDepthMax)));
+export const inputHash = (input: Json) => digest(canonical(input, valueDepthMax));
 
 /** Every subject whose key these events are sealed under. */
 export function subjectsOf(decided: readonly Decided[]): readonly string[] {
@@ -65,7 +65,7 @@ export function writeEntries(
         id,
         stream,
         rev: ++revision,
-        prev: b64u(hash ?? genesisHash(world.origin, stream)),
+        prev: hash ? b64u(hash) : genesisLink(world.origin, stream),
         type: event.type,
         sv: event.version,
         at,

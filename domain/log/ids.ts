@@ -1,5 +1,5 @@
 /** How every id of the format is derived (§2, §3 and §6 of the log format). */
-import { b64u, hex, hmacSha256, sha256, uuidText, uuidV5 } from "./hash.ts";
+import { b64u, digest, hex, hmacSha256, sha256, uuidText, uuidV5 } from "./hash.ts";
 
 const urlNamespace = "6ba7b811-9dad-11d1-80b4-00c04fd430c8";
 
@@ -50,8 +50,15 @@ export function storeId(entryHash: Uint8Array): string {
 
 /** What `prev` names in the first entry of a stream. */
 export function genesisHash(log: string, stream: string): Uint8Array {
-  return sha256(`minutebook/stream/v1\n${log}\n${stream}\n`);
+  return sha256(genesisText(log, stream));
 }
+
+/** The same as `prev` spells it. */
+export function genesisLink(log: string, stream: string): string {
+  return digest(genesisText(log, stream));
+}
+
+const genesisText = (log: string, stream: string) => `minutebook/stream/v1\n${log}\n${stream}\n`;
 
 /** The RFC 6962 leaf hash of an entry's text: one stored hash serves chain and tree. */
 export function entryHash(text: string): Uint8Array {
