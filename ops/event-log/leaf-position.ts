@@ -2,8 +2,12 @@
 import { Broken, type Place, type Position } from "../../domain/log/event-log.ts";
 
 export function positionOf(leafIndex: number): Position {
-  return String(leafIndex).padStart(16, "0");
+  const digits = String(leafIndex);
+  return zeros[digits.length]! + digits;
 }
+
+/** What is missing to 16 digits, by how many there are. */
+const zeros = Array.from({ length: 17 }, (_, digits) => "0".repeat(16 - digits));
 
 /** Input may be unpadded. Throws a RangeError on what is no position, `Broken` where the place's own count says otherwise. */
 export function leafIndexOf({ position, size }: Place): number {

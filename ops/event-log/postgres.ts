@@ -6,7 +6,8 @@ import type pg from "pg";
 import { Unavailable, type EventLog, type Placed } from "../../domain/log/event-log.ts";
 import { checkDurability } from "../postgres/server-checks.ts";
 import { positionOf } from "./leaf-position.ts";
-import { channel, type Wish } from "./postgres/batch.ts";
+import type { Wish } from "./postgres/batch.ts";
+import { channel, prepareInsert } from "./postgres/insert.ts";
 import { openReader } from "./postgres/reader.ts";
 import { openPool, openSession, type Session } from "./postgres/session.ts";
 import { Tail } from "./postgres/tail.ts";
@@ -94,6 +95,7 @@ async function openListening(connection: pg.ClientConfig, news: () => void): Pro
   try {
     const { rows } = await client.query<{ own: number }>(`select pg_backend_pid() as own`);
     client.on("notification", ({ processId }) => processId !== rows[0]!.own && news());
+    await client.query(prepareInsert);
     await client.query(`listen ${channel}`);
     return session;
   } catch (fault) {

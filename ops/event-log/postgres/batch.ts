@@ -1,10 +1,9 @@
 /** Brings a batch of appends into the tables: the fast statement, and the locked path that finds out what clashes. */
-import pg from "pg";
+import type pg from "pg";
 import type { Appended, Conflict } from "../../../domain/log/event-log.ts";
 import type { Written } from "../admissible.ts";
 import { positionOf } from "../leaf-position.ts";
-
-export const channel = "minutebook_log";
+import { insertAll } from "./insert.ts";
 
 export type Wish = { readonly stream: string; readonly expected: number; readonly written: readonly Written[] };
 
@@ -13,26 +12,6 @@ export type Committed<W extends Wish> = {
   readonly start: number;
   readonly accepted: readonly W[];
   readonly answers: readonly (Appended | Conflict)[];
-};
-
-/**
- * One statement: moves the head if it is where we think, and if every expected revision is there; else it changes nothing.
- * `unique (stream, revision)` is the other half of the expectation: nothing stands behind it yet.
- */
-const insert = {
-  name: "log-append",
-  text: `
-with head as (
-  update log.head set size = size + cardinality($2::text[])
-  where size = $1::bigint and not exists (
-    select from unnest($9::text[], $10::integer[]) as needed (stream, revision)
-    where not exists (select from log.entry there where there.stream = needed.stream and there.revision = needed.revision))
-  returning pg_notify('${channel}', '') as told
-)
-insert into log.entry (position, stream, revision, text, data, salts, cmd, first)
-select $1::bigint + place - 1, stream, revision, text, data, salts, cmd, first
-from head, unnest($2::text[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::boolean[])
-  with ordinality as new (stream, revision, text, data, salts, cmd, first, place)`,
 };
 
 /** Undefined when the head is not at `size`, or a stream has not reached its expected revision. A clash is thrown as a unique violation. */
@@ -49,8 +28,10 @@ export async function appendFast<W extends Wish>(
     if (before === undefined && wish.expected >= 0) needed.push(wish);
     reached.set(wish.stream, wish.expected + wish.written.length);
   }
-  if (!(await insertAll(client, size, batch, needed))) return undefined;
   let end = size;
+  for (const { written } of batch) end += written.length;
+  if ((await insertAll(client, size, batch, needed)) !== end - size) return undefined;
+  end = size;
   const answers = batch.map(({ written }): Appended => ({ kind: "appended", position: positionOf((end += written.length) - 1) }));
   return { start: size, accepted: batch, answers };
 }
@@ -63,7 +44,8 @@ export async function appendLocked<W extends Wish>(client: pg.ClientBase, batch:
     const { rows } = await client.query<{ size: string }>({ name: "log-lock", text: "select size from log.head for update" });
     const start = Number(rows[0]!.size);
     const judged = judge(start, batch, await lookUp(client, batch));
-    if (judged.accepted.length > 0 && !(await insertAll(client, start, judged.accepted, [])))
+    const count = judged.accepted.reduce((sum, { written }) => sum + written.length, 0);
+    if (count > 0 && (await insertAll(client, start, judged.accepted, [])) !== count)
       throw new Error("the log's head moved under its lock");
     await client.query("commit");
     return judged;
@@ -72,60 +54,6 @@ export async function appendLocked<W extends Wish>(client: pg.ClientBase, batch:
     await client.query("rollback").catch(() => undefined);
     throw fault;
   }
-}
-
-async function insertAll(client: pg.ClientBase, size: number, wishes: readonly Wish[], needed: readonly Wish[]): Promise<boolean> {
-  const streams: string[] = [];
-  const revisions: number[] = [];
-  const texts: string[] = [];
-  const data: string[] = [];
-  const salts: string[] = [];
-  const commands: string[] = [];
-  const firsts: boolean[] = [];
-  for (const { stream, written } of wishes) {
-    let before = "";
-    for (const one of written) {
-      const { entry, text } = one.sealed;
-      streams.push(stream);
-      revisions.push(entry.rev);
-      texts.push(text);
-      data.push(one.data);
-      salts.push(one.salts);
-      commands.push(entry.cmd);
-      firsts.push(entry.cmd !== before);
-      before = entry.cmd;
-    }
-  }
-  const values = [
-    size,
-    textArray(streams),
-    `{${revisions.join()}}`,
-    textArray(texts),
-    textArray(data),
-    textArray(salts),
-    // A command's id has no character that an array would escape, and its form was checked.
-    `{${commands.join()}}`,
-    `{${firsts.join()}}`,
-    textArray(needed.map(({ stream }) => stream)),
-    `{${needed.map(({ expected }) => expected).join()}}`,
-  ];
-  const { rowCount } = await client.query({ ...insert, values });
-  return rowCount === streams.length;
-}
-
-const textType = 25;
-
-/** A `text[]` in Postgres' binary form, which costs neither side the escaping of every quote in JSON. The driver sends buffers as binary. */
-function textArray(texts: readonly string[]): Buffer {
-  const bytes = Buffer.allocUnsafe(texts.reduce((sum, text) => sum + 4 + Buffer.byteLength(text), 20));
-  for (const [index, word] of [1, 0, textType, texts.length, 1].entries()) bytes.writeInt32BE(word, 4 * index);
-  let at = 20;
-  for (const text of texts) {
-    const length = bytes.write(text, at + 4);
-    bytes.writeInt32BE(length, at);
-    at += 4 + length;
-  }
-  return bytes;
 }
 
 type Known = {
