@@ -4,7 +4,7 @@
  */
 import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
 import { Unavailable, type Appended, type Conflict, type Sealed } from "../../../domain/log/event-log.ts";
-import { admissible } from "../admissible.ts";
+import { admissible, type Written } from "../admissible.ts";
 import { appendFast, appendLocked, type Committed, type Wish } from "./batch.ts";
 import { faultOf, sayOf, type Session } from "./session.ts";
 
@@ -21,14 +21,47 @@ export type WriterOptions = {
   committed(start: number, accepted: readonly Wish[]): void;
 };
 
-/** An append that waits for its answer. `fate` is what its caller is told when the deadline passes now. */
-type Waiting = Wish & {
+/** An append that waits for its answer. */
+class Waiting implements Wish {
+  readonly stream: string;
+  readonly expected: number;
+  readonly written: readonly Written[];
   readonly bytes: number;
-  fate: "nothing-happened" | "unknown";
-  answered: boolean;
-  answer(outcome: Appended | Conflict): void;
-  fail(fault: unknown): void;
-};
+  /** When it has waited long enough, on the clock of `performance`. */
+  readonly due: number;
+  /** What its caller is told when the deadline passes now. */
+  fate: "nothing-happened" | "unknown" = "nothing-happened";
+  answered = false;
+  resolve!: (outcome: Appended | Conflict) => void;
+  reject!: (fault: unknown) => void;
+  /** Called once, when it is answered. */
+  ended: (() => void) | undefined;
+
+  constructor(stream: string, expected: number, written: readonly Written[], due: number) {
+    this.stream = stream;
+    this.expected = expected;
+    this.written = written;
+    this.due = due;
+    let bytes = 0;
+    for (const one of written) bytes += one.bytes;
+    this.bytes = bytes;
+  }
+
+  answer(outcome: Appended | Conflict): void {
+    if (this.#end()) this.resolve(outcome);
+  }
+
+  fail(fault: unknown): void {
+    if (this.#end()) this.reject(fault);
+  }
+
+  #end(): boolean {
+    if (this.answered) return false;
+    this.answered = true;
+    this.ended?.();
+    return true;
+  }
+}
 
 type Flight = { readonly batch: readonly Waiting[]; landed: Promise<void> };
 
@@ -42,7 +75,10 @@ export class Writer {
   #flights: Flight[] = [];
   /** Batches that came back undone, in their order. */
   #grounded: (readonly Waiting[])[] = [];
+  /** The batch on the locked path, and what of it was sent. */
+  #carrying: readonly Waiting[] = [];
   #carried: readonly Waiting[] = [];
+  #sweeping: NodeJS.Timeout | undefined;
   #working: Promise<void> | undefined;
   #closed = false;
   #ended = false;
@@ -51,38 +87,42 @@ export class Writer {
     this.#options = options;
   }
 
-  async append(stream: string, expected: number, entries: readonly Sealed[], deadline?: AbortSignal): Promise<Appended | Conflict> {
-    const written = admissible(stream, expected, entries);
-    if (this.#closed) throw new Unavailable("the log is closed");
-    if (deadline?.aborted) throw new Unavailable("the deadline passed before the append began");
+  append(stream: string, expected: number, entries: readonly Sealed[], deadline?: AbortSignal): Promise<Appended | Conflict> {
     return new Promise((resolve, reject) => {
-      const bytes = written.reduce((sum, one) => sum + one.bytes, 0);
-      const end = (): void => {
-        waiting.answered = true;
-        clearTimeout(timer);
-        deadline?.removeEventListener("abort", expire);
-      };
-      const waiting: Waiting = {
-        stream,
-        expected,
-        written,
-        bytes,
-        fate: "nothing-happened",
-        answered: false,
-        answer: (outcome) => (waiting.answered ? undefined : (end(), resolve(outcome))),
-        fail: (fault) => (waiting.answered ? undefined : (end(), reject(fault as Error))),
-      };
-      const expire = (): void => {
-        waiting.fail(new Unavailable(`${stream}: no answer before the deadline`, waiting.fate));
-        // Promise: what was told that nothing happened is not sent later.
-        this.#queue = this.#queue.filter((one) => one !== waiting);
-        this.#cutIfAbandoned();
-      };
-      const timer = setTimeout(expire, this.#options.deadlineMs);
-      deadline?.addEventListener("abort", expire, { once: true });
+      const written = admissible(stream, expected, entries);
+      if (this.#closed) throw new Unavailable("the log is closed");
+      if (deadline?.aborted) throw new Unavailable("the deadline passed before the append began");
+      const waiting = new Waiting(stream, expected, written, performance.now() + this.#options.deadlineMs);
+      waiting.resolve = resolve;
+      waiting.reject = reject;
+      if (deadline) this.#expireWith(deadline, waiting);
+      this.#sweeping ??= setTimeout(() => this.#sweep(), this.#options.deadlineMs);
       this.#queue.push(waiting);
       this.#working ??= this.#work();
     });
+  }
+
+  /** One timer for all that wait: one for each would cost as much as its place in the batch. */
+  #sweep(): void {
+    const now = performance.now();
+    const open = [...this.#queue, ...this.#flights.flatMap(({ batch }) => batch), ...this.#grounded.flat(), ...this.#carrying];
+    for (const one of open) if (one.due <= now) this.#expire(one);
+    const next = Math.min(...open.map(({ answered, due }) => (answered ? Infinity : due)));
+    this.#sweeping = next === Infinity ? undefined : setTimeout(() => this.#sweep(), Math.ceil(next - now));
+  }
+
+  #expireWith(deadline: AbortSignal, waiting: Waiting): void {
+    const expire = (): void => this.#expire(waiting);
+    deadline.addEventListener("abort", expire, { once: true });
+    waiting.ended = () => deadline.removeEventListener("abort", expire);
+  }
+
+  #expire(waiting: Waiting): void {
+    if (waiting.answered) return;
+    waiting.fail(new Unavailable(`${waiting.stream}: no answer before the deadline`, waiting.fate));
+    // Promise: what was told that nothing happened is not sent later.
+    this.#queue = this.#queue.filter((one) => one !== waiting);
+    this.#cutIfAbandoned();
   }
 
   /** Nobody waits for what is on its way any more: a connection that hangs must not hold up the next batch. */
@@ -98,7 +138,7 @@ export class Writer {
       const enough = this.#flights.length === 0 ? 1 : this.#flights.length < flightsMax ? this.#flights[0]!.batch.length : Infinity;
       if (end !== undefined && this.#queue.length >= enough) this.#fly(this.#session!, end, this.#gather(this.#flights.length === 0));
       else if (this.#flights.length > 0) await this.#flights[0]!.landed;
-      else await this.#carry(this.#grounded.shift() ?? this.#gather(false));
+      else await this.#carryAlone(this.#grounded.shift() ?? this.#gather(false));
     }
     this.#working = undefined;
   }
@@ -149,6 +189,12 @@ export class Writer {
     return batch;
   }
 
+  async #carryAlone(batch: readonly Waiting[]): Promise<void> {
+    this.#carrying = batch;
+    await this.#carry(batch);
+    this.#carrying = [];
+  }
+
   /** The locked path. Returns when every append of the batch has its answer. */
   async #carry(batch: readonly Waiting[]): Promise<void> {
     for (let attempt = 0; ; attempt++) {
@@ -195,6 +241,7 @@ export class Writer {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#working;
+    clearTimeout(this.#sweeping);
     this.#ended = true;
     await this.#connecting?.catch(() => undefined);
     await this.#session?.client.end().catch(() => undefined);
