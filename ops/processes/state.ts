@@ -23,6 +23,8 @@ export type StateRun = {
 };
 
 const lookMs = 1_000;
+/** Where nothing was recorded the next look has time. */
+const quietMs = 60_000;
 /** Making roots may take at most a hundredth of the time. */
 const restFactor = 100;
 
@@ -42,7 +44,7 @@ export async function runStates(run: StateRun, everyMs: number, signal: AbortSig
           const begun = moment();
           const committed = await commitState(run);
           const ended = moment();
-          notBefore = ended + Math.max(restFactor * (ended - begun), lookMs);
+          notBefore = ended + Math.max(restFactor * (ended - begun), committed.kind === "committed" ? lookMs : quietMs);
           if (committed.kind === "committed")
             logger.info({ part: "state", size: committed.state.size, ms: ended - begun }, "committed to the state of the log");
         }
