@@ -100,11 +100,10 @@ async function explorerScripts(): Promise<string> {
       minify: true,
       entryFileNames: "[name].js",
       chunkFileNames: "[name].js",
-      // What every page needs, and what those need that check receipts or files.
+      // What every page needs, with all that it rests on; and what those need that check receipts or walk the log's keys.
       codeSplitting: {
         groups: [
-          { name: "core", minShareCount: 4, priority: 2 },
-          { name: "live", minShareCount: 2, priority: 1, test: /browser.(asking|shown)/ },
+          { name: "core", minShareCount: 2, priority: 1, test: /browser.(asking|shown|watch.(?!evidence))/ },
           { name: "proof", minShareCount: 2 },
         ],
       },

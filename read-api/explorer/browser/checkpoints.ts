@@ -1,12 +1,14 @@
 /** Checkpoints: every signature on the page is checked here, and that a later tree begins with an earlier one. */
 import { fromB64 } from "../../../domain/log/hash.ts";
 import { cosignaturesOf, parseCosignerKey } from "../../../domain/log/signed/cosignature.ts";
-import { type Checkpoint, openCheckpoint, parseVkey, type VerificationKey } from "../../../domain/log/verify/note.ts";
+import type { LogKeys } from "../../../domain/log/keys/log-keys.ts";
+import type { Checkpoint } from "../../../domain/log/verify/note.ts";
 import { checkConsistency } from "../../../domain/log/verify/tree.ts";
 import { badge, byId, moment } from "./shown/elements.ts";
 import { textAt } from "./asking/log.ts";
 import { showCosigners } from "./proof/cosigners.ts";
-import { trustedKey } from "./watch/watching.ts";
+import { keysOfLog } from "./proof/keys.ts";
+import { trusted } from "./watch/watching.ts";
 import { keyNote, setBanner, signatureChecker, verify } from "./proof/verifying.ts";
 
 const verdict = byId("verdict");
@@ -16,11 +18,11 @@ const count = (number: number) => number.toLocaleString("en-GB");
 
 const noteOf = (row: HTMLElement) => row.querySelector("[data-note]")!.textContent!;
 
-async function checkRow(row: HTMLElement, key: VerificationKey): Promise<boolean> {
+async function checkRow(row: HTMLElement, keys: LogKeys): Promise<boolean> {
   const cosigners = [...row.querySelectorAll<HTMLElement>("[data-cosigner]")];
   const state = row.querySelector<HTMLElement>("[data-state]")!;
   try {
-    const checkpoint = await openCheckpoint(noteOf(row), key, verify);
+    const checkpoint = await keys.openCheckpoint(noteOf(row), keys.vkey, verify);
     if (String(checkpoint.size) !== row.dataset["size"]) throw new Error("the note is of another size");
     opened.set(row.dataset["size"]!, checkpoint);
     state.replaceWith(badge("good", "good"));
@@ -82,10 +84,12 @@ async function look(): Promise<void> {
   for (const time of document.querySelectorAll("td time")) time.replaceWith(moment(time.getAttribute("datetime")));
   void showCosigners();
   try {
-    const trusted = await trustedKey();
-    byId("key").replaceChildren(keyNote(trusted));
-    const key = parseVkey(trusted.vkey);
-    const good = await Promise.all(rows.map((row) => checkRow(row, key)));
+    const { key } = await trusted();
+    byId("key").replaceChildren(keyNote(key));
+    // Each by the key of its size: an earlier one than the reader's is as good here, for what is compared with is the newest.
+    const keys = await keysOfLog();
+    if (!keys.vkeys.includes(key.vkey)) throw new Error("The key that this browser knows is none of the log's keys.");
+    const good = await Promise.all(rows.map((row) => checkRow(row, keys)));
     if (good.every((each) => each)) return await compare();
     const wrong = rows.filter((_, n) => !good[n]).map((row) => count(Number(row.dataset["size"])));
     setBanner(verdict, "bad", "A signature does not verify", `Checkpoints of these sizes: ${wrong.join(", ")}.`);

@@ -4,7 +4,7 @@ import { type Entry, pieceOf, piecesBelow } from "../verifier/dropped.ts";
 import { type Part, toldOf } from "../verifier/told.ts";
 import { verify } from "./proof/verifying.ts";
 import { asked, element } from "./shown/elements.ts";
-import { trustedKey } from "./watch/watching.ts";
+import { trusted } from "./watch/watching.ts";
 
 export async function checkDropped(given: readonly (FileSystemEntry | File)[]): Promise<void> {
   const title = element("h2", { id: "checked", tabindex: "-1", autofocus: true }, "Checking …");
@@ -13,7 +13,7 @@ export async function checkDropped(given: readonly (FileSystemEntry | File)[]): 
   const close = element("form", { method: "dialog", class: "row" }, element("button", {}, "Close"));
   const dialog = element("dialog", { "aria-labelledby": "checked" }, title, found, close);
   const closed = asked(dialog);
-  const key = await trustedKey().catch(() => undefined);
+  const { key } = await trusted().catch(() => ({ key: undefined }));
   const progress = (done: number, all: number) => void (bar.value = done / all);
   try {
     // The entries were asked for in the event itself: after the first wait a browser has taken them away.

@@ -7,7 +7,7 @@ import { type Receipt, verifyReceipt } from "../../../domain/log/verify/receipt.
 import { byId, element, facts, show } from "./shown/elements.ts";
 import { fieldsShown, type Opened, plain } from "./shown/fields.ts";
 import { ask, get, listenForToken, nameMembers, refusalIn, textAt } from "./asking/log.ts";
-import { trustedKey } from "./watch/watching.ts";
+import { trusted } from "./watch/watching.ts";
 import type { Key } from "./watch/memory.ts";
 import { pathListed, treeShown } from "./proof/tree.ts";
 import { type Check, keyNote, setBanner, signatureChecker, stepsShown, verify } from "./proof/verifying.ts";
@@ -22,11 +22,11 @@ async function look(): Promise<void> {
   const mine = ++looks;
   setBanner(banner, "wait", "Checking in this browser …");
   try {
-    const [key, { status, text }, opened] = await Promise.all([trustedKey(), get(`/log/proofs/${id}`), openedFor()]);
+    const [{ key, keys }, { status, text }, opened] = await Promise.all([trusted(), get(`/log/proofs/${id}`), openedFor()]);
     if (mine !== looks) return;
     if (status === 202) return notYet();
     if (status !== 200) return refused(refusalIn(text, status), "It could not be checked");
-    const result = await verifyReceipt(text, { vkey: key.vkey, verify });
+    const result = await verifyReceipt(text, { vkey: key.vkey, keys, verify });
     if (mine !== looks) return;
     if (result.exit === 3) return refused(`${result.problem.reason}.`);
     const { receipt } = result;

@@ -3,7 +3,7 @@ import type { JsonObject } from "../../../domain/log/canonical-json.ts";
 import { verifyReceipt } from "../../../domain/log/verify/receipt.ts";
 import { byId, element, show } from "./shown/elements.ts";
 import { ask, listenForToken, tellAndName, textAt } from "./asking/log.ts";
-import { trustedKey } from "./watch/watching.ts";
+import { type Trusted, trusted } from "./watch/watching.ts";
 import { type Ballot, recounted } from "./proof/recount.ts";
 import { keyNote, setBanner, stepsShown, verify } from "./proof/verifying.ts";
 
@@ -11,8 +11,8 @@ const verdict = byId("verdict");
 const said = (name: string) => verdict.dataset[name]!;
 
 /** The shown fields of an event of this proposal. Throws where its receipt does not verify, or is not that of the event. */
-async function proven(id: string, type: RegExp, key: string): Promise<JsonObject> {
-  const result = await verifyReceipt(await textAt(`/log/proofs/${id}`), { vkey: key, verify });
+async function proven(id: string, type: RegExp, { key, keys }: Trusted): Promise<JsonObject> {
+  const result = await verifyReceipt(await textAt(`/log/proofs/${id}`), { vkey: key.vkey, keys, verify });
   if (result.exit === 3) throw new Error(`The receipt of ${id} does not verify: ${result.problem.reason}.`);
   const { entry, shown } = result.receipt;
   if (entry.id !== id || !type.test(entry.type) || shown["proposalId"] !== said("id"))
@@ -54,27 +54,26 @@ async function recount(): Promise<void> {
   setBanner(verdict, "wait", "Counting in this browser …");
   show(byId("checks"));
   try {
-    const trusted = await trustedKey();
-    const key = trusted.vkey;
+    const whose = await trusted();
     const parts = said("electorate").split(",");
     const [opened, tally, decision, ballots, ...lists] = await Promise.all([
-      proven(said("opened"), /^VotingOpened$/, key),
-      proven(said("tally"), /^TallyComputed$/, key),
-      said("decision") === "" ? undefined : proven(said("decision"), /^Proposal(Adopted|Rejected)$/, key),
+      proven(said("opened"), /^VotingOpened$/, whose),
+      proven(said("tally"), /^TallyComputed$/, whose),
+      said("decision") === "" ? undefined : proven(said("decision"), /^Proposal(Adopted|Rejected)$/, whose),
       allBallots(),
-      ...parts.map((id) => proven(id, /^ElectorateSnapshotted$/, key)),
+      ...parts.map((id) => proven(id, /^ElectorateSnapshotted$/, whose)),
     ]);
     const ordered = lists.toSorted((a, b) => Number(a["part"]) - Number(b["part"]));
     const checks = recounted({ proposalId: said("id"), opened, parts: ordered, tally, decision }, ballots);
     const wrong = checks.find(({ isGood }) => !isGood);
-    if (wrong) setBanner(verdict, "bad", "The count does not hold", `This is not so: ${wrong.says}`, keyNote(trusted));
+    if (wrong) setBanner(verdict, "bad", "The count does not hold", `This is not so: ${wrong.says}`, keyNote(whose.key));
     else
       setBanner(
         verdict,
         "good",
         "Counted in this browser: it holds",
         `${ballots.length} ballots, ${String(tally["outcome"])}.`,
-        keyNote(trusted),
+        keyNote(whose.key),
       );
     show(byId("checks"), stepsShown(checks));
     // Whatever stood here before was the page's word; this is what was proven.

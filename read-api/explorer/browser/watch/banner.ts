@@ -67,13 +67,21 @@ function alarmShown({ title, why, since, until, notes, fork }: Alarm, { is }: Ju
   ];
 }
 
-function standing({ is, memory }: Judged): readonly (Node | string)[] {
+function standing(found: Judged): readonly (Node | string)[] {
+  const { is, memory } = found;
   if (is === "unsigned") return ["Nothing is signed yet."];
   if (!memory?.seen) return ["This browser has not checked this log yet."];
   const { size, at } = memory.seen;
-  return [`This browser has followed the log over ${count(size)}, last checked `, moment(at), ". ", whose(memory.key)];
+  return [
+    `This browser has followed the log over ${count(size)}, last checked `,
+    moment(at),
+    ". ",
+    whose(memory.key),
+    ...("keys" in found ? [gaveWay] : []),
+  ];
 }
 
+const gaveWay = " It has given way to another since: each change stands in the log and was checked here.";
 const whose = ({ from }: Key) =>
   from === undefined ? "The key came from this instance itself." : `The key was given by the reader: “${from}”.`;
 

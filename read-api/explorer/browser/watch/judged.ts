@@ -1,27 +1,24 @@
 /** Whether what is shown here now is the log that was shown before: every page asks this when it opens, and once a minute. */
 import { Malformed } from "../../../../domain/log/canonical-json.ts";
 import { equalBytes, fromB64 } from "../../../../domain/log/hash.ts";
-import {
-  type Checkpoint,
-  openCheckpoint,
-  parseVkey,
-  type VerificationKey,
-  type VerifyEd25519,
-} from "../../../../domain/log/verify/note.ts";
+import type { LogKeys } from "../../../../domain/log/keys/log-keys.ts";
+import { type Checkpoint, openCheckpoint, parseVkey, type VerifyEd25519 } from "../../../../domain/log/verify/note.ts";
 import { checkConsistency } from "../../../../domain/log/verify/tree.ts";
-import { forkOf } from "./evidence.ts";
-import type { Alarm, Memory } from "./memory.ts";
+import type { Alarm, Memory, Seen } from "./memory.ts";
 
 export type World = {
   /** Answers what the path answers; throws where nothing answers. */
   readonly get: (path: string) => Promise<{ readonly status: number; readonly text: string }>;
   readonly bytes: (path: string) => Promise<Uint8Array>;
+  /** The history of the log's keys. Throws `Malformed` where it does not hold. */
+  readonly keys: () => Promise<LogKeys>;
   readonly verify: VerifyEd25519;
   readonly now: () => string;
 };
 
 export type Judged =
-  | { readonly is: "good" | "older"; readonly memory: Memory; readonly checkpoint: Checkpoint }
+  /** `keys`, where the key that is remembered has given way to another. */
+  | { readonly is: "good" | "older"; readonly memory: Memory; readonly keys?: LogKeys }
   | { readonly is: "bad"; readonly memory: Memory }
   /** No verdict: nothing is signed yet, or nothing answers. */
   | { readonly is: "unsigned" | "unreachable"; readonly memory: Memory | undefined };
@@ -33,11 +30,12 @@ export async function judged(before: Memory | undefined, world: World): Promise<
     const answer = await get("/log/checkpoint");
     if (answer.status !== 200) return { is: "code" in said(answer.text) && isNotYet(answer.text) ? "unsigned" : "unreachable", memory };
     memory ??= { key: { vkey: (await told(world, "/log/key")).trim(), since: now() } };
-    const checkpoint = await opened(answer.text, memory, world);
-    const is = await compared(checkpoint, answer.text, memory, world);
-    const seen = is === "older" ? memory.seen! : { note: answer.text, size: checkpoint.size, vkey: memory.key.vkey, at: now() };
+    const { checkpoint, keys } = await opened(answer.text, memory, world);
+    const shown = { note: answer.text, size: checkpoint.size, vkey: keys?.at(checkpoint.size) ?? memory.key.vkey, at: now() };
+    const is = await compared(checkpoint, shown, memory, world);
+    const seen = is === "older" ? memory.seen! : shown;
     const alarm = memory.alarm && { ...memory.alarm, until: memory.alarm.until ?? now() };
-    return { is, checkpoint, memory: { ...memory, seen, ...(alarm && { alarm }) } };
+    return { is, ...(keys && { keys }), memory: { ...memory, seen, ...(alarm && { alarm }) } };
   } catch (fault) {
     if (fault instanceof Alarming && memory) {
       const { until: _, ...alarm } = memory.alarm ?? { ...fault.alarm, since: now() };
@@ -71,26 +69,38 @@ async function told({ get }: World, path: string): Promise<string> {
   return text;
 }
 
-/** The checkpoint, once the key that is remembered has signed it. */
-async function opened(note: string, { key, seen }: Memory, world: World): Promise<Checkpoint> {
-  const open = (vkey: VerificationKey) => openCheckpoint(note, vkey, world.verify);
-  const fault = await open(parseVkey(key.vkey)).catch((why: unknown) => why as Error);
-  if (!(fault instanceof Error)) return fault;
-  if (!(fault instanceof Malformed)) throw fault;
+type Opened = { readonly checkpoint: Checkpoint; readonly keys?: LogKeys };
+
+/** The checkpoint, once the key that is remembered has signed it, or one that it gave way to. */
+async function opened(note: string, { key, seen }: Memory, world: World): Promise<Opened> {
+  const direct = await orFault(async () => ({ checkpoint: await openCheckpoint(note, parseVkey(key.vkey), world.verify) }));
+  if (!(direct instanceof Malformed)) return direct;
   const notes = [...(seen ? [seen.note] : []), note];
   const shown = (await told(world, "/log/key")).trim();
   if (shown === key.vkey)
-    throw new Alarming("The newest checkpoint is not signed", `What is served as the log's checkpoint: ${fault.message}.`, notes);
+    throw new Alarming("The newest checkpoint is not signed", `What is served as the log's checkpoint: ${direct.message}.`, notes);
+  const walked = await orFault(async () => {
+    const keys = await world.keys();
+    return { checkpoint: await keys.openCheckpoint(note, key.vkey, world.verify), keys };
+  });
+  if (!(walked instanceof Malformed)) return walked;
   const whose = key.from === undefined ? "this instance gave before" : `you were given (“${key.from}”)`;
   throw new Alarming(
     "The log's key is another one",
-    `It is not the key that ${whose}, and nothing signed by that one explains it: ${shown}`,
+    `It is not the key that ${whose}, and the history of its keys does not lead from that one to it (${walked.message}): ${shown}`,
     notes,
   );
 }
 
+/** What is wrong as a value; what does not answer stays thrown. */
+const orFault = (open: () => Promise<Opened>): Promise<Opened | Malformed> =>
+  open().catch((fault: unknown) => {
+    if (fault instanceof Malformed) return fault;
+    throw fault;
+  });
+
 /** Throws `Alarming` unless one tree is the beginning of the other. */
-async function compared(now: Checkpoint, note: string, { key, seen }: Memory, world: World): Promise<"good" | "older"> {
+async function compared(now: Checkpoint, { note, vkey }: Seen, { seen }: Memory, world: World): Promise<"good" | "older"> {
   if (!seen || seen.size === 0) return "good";
   const before = await openCheckpoint(seen.note, parseVkey(seen.vkey), world.verify).catch(() => undefined);
   // What was kept here is no longer what it was: nothing is known from before.
@@ -105,7 +115,8 @@ async function compared(now: Checkpoint, note: string, { key, seen }: Memory, wo
       `It shows ${now.size} entries. This browser has seen its signature over ${before.size}, and there is no proof that one is the beginning of the other: it was put back to an older state, or keeps entries back.`,
       notes,
     );
-  const fork = seen.vkey !== key.vkey ? undefined : await forkOf(key.vkey, [before, now], [seen.note, note], world);
+  const { forkOf } = await import("./evidence.ts");
+  const fork = seen.vkey !== vkey ? undefined : await forkOf(vkey, [before, now], [seen.note, note], world);
   if (fork !== undefined)
     throw new Alarming(
       "The log signed two histories",

@@ -7,6 +7,9 @@ export type Key = {
   readonly since: string;
 };
 
+/** A checkpoint that verified, and when it was last looked at. `vkey` is the key that signed it. */
+export type Seen = { readonly note: string; readonly size: number; readonly vkey: string; readonly at: string };
+
 /** Something did not verify. It stays until the reader lets it go: whoever can show another log today may show the right one tomorrow. */
 export type Alarm = {
   readonly title: string;
@@ -22,8 +25,8 @@ export type Alarm = {
 
 export type Memory = {
   readonly key: Key;
-  /** The newest checkpoint that verified, and when it was last looked at. */
-  readonly seen?: { readonly note: string; readonly size: number; readonly vkey: string; readonly at: string };
+  /** The newest. */
+  readonly seen?: Seen;
   readonly alarm?: Alarm;
 };
 

@@ -1,4 +1,5 @@
 /** One look at the log for all that a page does: its scripts check with the key that this browser remembers, not with the one that is served now. */
+import type { LogKeys } from "../../../../domain/log/keys/log-keys.ts";
 import { get } from "../asking/log.ts";
 import { verify } from "../proof/verifying.ts";
 import { type Judged, judged, type World } from "./judged.ts";
@@ -6,6 +7,7 @@ import { type Key, keepLooked, remembered } from "./memory.ts";
 
 const world: World = {
   get,
+  keys: async () => (await import("../proof/keys.ts")).keysOfLog(),
   verify,
   now: () => new Date().toISOString(),
   async bytes(path) {
@@ -28,9 +30,12 @@ export function lookAgain(): Promise<Judged> {
   return looking;
 }
 
-/** The key that everything on this page is checked with. Throws where none is remembered and none is given. */
-export async function trustedKey(): Promise<Key> {
-  const { memory } = await watched();
-  if (!memory) throw new Error("The instance does not give its key now.");
-  return memory.key;
+/** A key, and where it has given way to others, their history: what everything on this page is checked with. */
+export type Trusted = { readonly key: Key; readonly keys?: LogKeys };
+
+/** Throws where no key is remembered and none is given. */
+export async function trusted(): Promise<Trusted> {
+  const found = await watched();
+  if (!found.memory) throw new Error("The instance does not give its key now.");
+  return { key: found.memory.key, ...("keys" in found && found.keys && { keys: found.keys }) };
 }
