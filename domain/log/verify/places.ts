@@ -1,12 +1,12 @@
 /** Where an entry may stand: the stream chain, the commands, the ids, leaf 0 (§2, §3, §6, §7). */
 import { uuidV5 } from "../hash.ts";
 import type { Place } from "./examine.ts";
-import { Names, SeenUuids, ownText, packUuid } from "./seen.ts";
+import { Names, SeenUuids, ownText } from "./seen.ts";
 
 const urlNamespace = "6ba7b811-9dad-11d1-80b4-00c04fd430c8";
 
-/** The last entry of a stream. `nth` is its place within its command from 1, undefined where that began before the bundle. */
-type Head = { leaf: number; rev: number; hash: string; at: number; by: string; cmd: string; nth: number | undefined };
+/** The last entry of a stream. `cmd` is its command's number, `nth` its place within its command from 1, undefined where that began before the bundle. */
+type Head = { leaf: number; rev: number; hash: string; at: number; by: string; cmd: number; nth: number | undefined };
 
 /** `first`: the entry begins its command, undefined where that cannot be told. */
 export type Placing = { readonly fault?: string; readonly first: boolean | undefined };
@@ -31,9 +31,10 @@ export class Places {
   /** The place of the entry at this leaf; `hash` is its entry hash as b64u. Whatever is wrong with it, the entries after it are compared with it. */
   take(entry: Place, leaf: number, hash: string): Placing {
     const head = this.heads.get(entry.stream);
-    const cmd = packUuid(entry.cmd);
+    const commands = this.commands.size;
+    const cmd = this.commands.numberOf(entry.cmd);
     const continues = head !== undefined && head.cmd === cmd;
-    const isNewCommand = continues || this.commands.add(cmd);
+    const isNewCommand = continues || cmd === commands;
     const nth = continues ? head.nth && head.nth + 1 : head !== undefined || entry.rev === 0 ? 1 : undefined;
     const fault =
       this.faultOfFirst(entry, leaf) ??
@@ -93,7 +94,8 @@ export class Places {
     const isDerived = nth === undefined || (nth === 1 ? entry.isFirst : entry.id === uuidV5(entry.cmd, `${entry.stream}\n${nth - 1}`));
     if (!isDerived) return "the id is not derived from its place";
     // Derived ids differ because their places do; only ids that could not be derived again must be compared one by one.
-    if (!this.isWhole && !this.ids.add(packUuid(entry.id))) return "an id that stands in the log already";
+    const ids = this.ids.size;
+    if (!this.isWhole && this.ids.numberOf(entry.id) < ids) return "an id that stands in the log already";
     return undefined;
   }
 }
