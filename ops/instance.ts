@@ -164,7 +164,7 @@ async function startTasks(tasks: Tasks, signal: AbortSignal): Promise<void> {
           logger,
           vault,
           connection: attached.connections.app,
-          ...(policy && { cosigners: { policy, reach: reach(config.webhookAllow) } }),
+          ...(policy && { cosigners: { policy, reach: reach(config.webhookAllow), told: metrics.cosigned } }),
         },
         signal,
       ),

@@ -24,6 +24,21 @@ export async function lastCosignature(query: Query, cosigner: string): Promise<C
   return row;
 }
 
+/** What each cosigner of a policy said last; size 0 and no time for one that said nothing yet. */
+export async function lastCosignatures(
+  query: Query,
+  { cosigners }: Policy,
+): Promise<readonly { readonly name: string; readonly size: number; readonly time?: number }[]> {
+  const rows = await query<CosignatureRow>(
+    "select distinct on (cosigner) cosigner, size, time from log.cosignature where cosigner = any($1) order by cosigner, size desc, time desc",
+    [cosigners.map(({ vkey }) => vkey)],
+  );
+  return cosigners.map(({ name, vkey }) => {
+    const row = rows.find(({ cosigner }) => cosigner === vkey);
+    return { name, size: row?.size ?? 0, ...(row && { time: row.time }) };
+  });
+}
+
 /** How long the world is shown an older checkpoint with a quorum rather than a newer one without. */
 const graceSeconds = 1;
 /** So many of the newest sizes are looked at: many more than are signed within the grace. */

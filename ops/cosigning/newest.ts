@@ -10,13 +10,13 @@ import { verifyEd25519 } from "../crypto.ts";
 export async function cosignedNow(
   query: Query,
   policy: Policy | undefined,
-): Promise<{ readonly words: string } | { readonly reason: string } | undefined> {
+): Promise<{ readonly words: string; readonly isQuorum: boolean } | { readonly reason: string } | undefined> {
   const newest = await newestCheckpoint(query);
   if (!newest) return undefined;
   try {
     const { size, note } = await cosignedNote(query, newest, policy);
     const standing = await standingOf(note, policy ?? nobody, verifyEd25519);
-    return { words: `the newest of ${size.toLocaleString("en")} entries: ${standingInWords(standing)}` };
+    return { words: `the newest of ${size.toLocaleString("en")} entries: ${standingInWords(standing)}`, isQuorum: standing.isQuorum };
   } catch (fault) {
     if (!(fault instanceof Malformed)) throw fault;
     return { reason: `the newest checkpoint: ${fault.message}` };

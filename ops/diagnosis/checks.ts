@@ -36,6 +36,9 @@ export type Probes = {
   /** Where the bytes of evidence lie. Throws where nothing can be kept there. */
   readonly evidence: () => Promise<string>;
   readonly webhooks: () => Promise<WebhookFindings | undefined>;
+  readonly cosigners: () => Promise<CosignerFindings | undefined>;
+  /** The logs of others that this instance cosigns, and those among them for which it has to be asked what is to be done. */
+  readonly cosigning: () => Promise<{ readonly logs: number; readonly refused: readonly string[] } | undefined>;
 };
 
 export type Key = {
@@ -63,6 +66,12 @@ export type WebhookFindings = {
   /** How old the oldest active secret is. */
   readonly secretDays: number;
 };
+/** What those who are asked to cosign say of the newest checkpoint. */
+export type CosignerFindings = {
+  readonly words: string;
+  readonly isQuorum: boolean;
+  readonly each: readonly { readonly name: string; /** Why it cannot be asked. */ readonly away?: string; readonly ageSeconds?: number }[];
+};
 export type ProjectionFindings = {
   readonly name: string;
   readonly behind: number;
@@ -79,6 +88,8 @@ const reason = (error: unknown) => (error instanceof Error ? error.message : Str
 
 type Check = { readonly look: (probes: Probes) => Verdict | Promise<Verdict>; /** When looking itself fails. */ readonly todo: string };
 
+/** A cosigner is asked for a fresh word every five minutes. */
+const wordAgeMaxSeconds = 900;
 const secretsDays = { due: 90, late: 97 };
 
 /** Each by its name. What fails keeps the instance from running, or from being trusted. */
@@ -316,6 +327,35 @@ export const checks: Readonly<Record<string, Check>> = {
       if (dead > 0) return warn(`${dead} deliveries were given up`, "see /deliveries; redrive-deliveries puts them back");
       if (secretDays >= secretsDays.due) return warn(`a secret is ${secretDays} days old`, "stage a new one and activate it");
       return ok(found.webhooks === 0 ? "none" : `${found.webhooks}, none of them in trouble`);
+    },
+  },
+  cosigners: {
+    todo: "see the file in MINUTEBOOK_COSIGNERS, and mend the database first",
+    look: async ({ cosigners }) => {
+      const found = await cosigners();
+      if (!found) return notRunning;
+      const { words, isQuorum, each } = found;
+      const away = each.flatMap(({ name, away }) => (away === undefined ? [] : [`${name}: ${away}`]));
+      const late = each.flatMap(({ name, ageSeconds }) => (ageSeconds !== undefined && ageSeconds <= wordAgeMaxSeconds ? [] : [name]));
+      const what = [words, ...away].join("; ");
+      if (!isQuorum) return fail(what, "see the log of the program, which has a line of each cosigner, and ask those who run them");
+      if (away.length > 0) return warn(what, "ask those who run them; the quorum holds without");
+      return late.length > 0
+        ? warn(`${words}; no word for over ${wordAgeMaxSeconds / 60} minutes from ${late.join(", ")}`, "see the log of the program")
+        : ok(each.length === 0 ? "none are asked" : words);
+    },
+  },
+  cosigning: {
+    todo: "see the file in MINUTEBOOK_COSIGN",
+    look: async ({ cosigning }) => {
+      const found = await cosigning();
+      if (!found) return notRunning;
+      if (found.refused.length > 0)
+        return fail(
+          `${found.refused.join(", ")}: not cosigned until somebody has looked`,
+          "see the log of the program: the record of what was cosigned is lost, lies in another home, or contradicts the database",
+        );
+      return ok(found.logs === 0 ? "no other log" : `${found.logs} other ${found.logs === 1 ? "log" : "logs"}`);
     },
   },
 };

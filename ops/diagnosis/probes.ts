@@ -20,6 +20,7 @@ import { migrations } from "../postgres/schema.ts";
 import { checkDurability, clockSkewMs } from "../postgres/server-checks.ts";
 import { attachPostgres } from "../postgres/supervisor.ts";
 import { openDatabase } from "../processes/database.ts";
+import { cosignersOf, cosigningOf, urlOf } from "./cosigners.ts";
 import type { DatabaseFindings, Key, Probes, WebhookFindings } from "./checks.ts";
 import { withClient } from "../postgres/client.ts";
 
@@ -77,6 +78,8 @@ export function realProbes(config: Config): Probes {
     },
     signer: () => readSignerStatus(config.home),
     evidence: () => evidenceAt(config),
+    cosigners: async () => cosignersOf(config, await connections()),
+    cosigning: () => cosigningOf(config),
     async webhooks() {
       const [found, size] = await Promise.all([connections(), entries()]);
       return found && size !== undefined ? webhooksOf(found, size) : undefined;
@@ -96,12 +99,6 @@ function nearest(path: string): string {
 function once<T>(ask: () => Promise<T>): () => Promise<T> {
   let asked: Promise<T> | undefined;
   return () => (asked ??= ask());
-}
-
-/** The address of the instance that runs on the home, as its lock tells it. */
-async function urlOf({ home }: Config): Promise<string | undefined> {
-  const text = await readFile(join(home, "lock"), "utf8").catch(() => undefined);
-  return text === undefined ? undefined : (JSON.parse(text) as { url?: string }).url;
 }
 
 async function connectionsOf({ home, databaseUrl }: Config): Promise<Connections | undefined> {

@@ -19,7 +19,7 @@ export function cosignerRoutes(app: FastifyInstance, { vkey, addCheckpoint, last
   app.setErrorHandler(async (fault, { log }, reply) => {
     if (!(fault instanceof BadRecord)) throw fault;
     log.error({ part: "cosigner", reason: fault.message }, "nothing is cosigned until a person has looked");
-    return sendProblem(reply, problem("UNAVAILABLE", fault.message, { retryAfterSeconds: 60 }));
+    return sendProblem(reply, problem("UNAVAILABLE", "This log is not cosigned here until somebody has looked", { retryAfterSeconds: 60 }));
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer", bodyLimit: bodyBytesMax }, (_, body, done) => done(null, body));

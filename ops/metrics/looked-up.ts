@@ -1,16 +1,29 @@
 /** What is looked up when somebody asks for metrics: a few statements over indexes, and none of them more often than every few seconds. */
 import { projectionsStatus } from "../../projections/as-of.ts";
+import { cosignedLogsOf } from "../cosigning/settings.ts";
 import type { Instance } from "../instance.ts";
 import { readSignerStatus } from "../keys/signing-record.ts";
+import { cosignerGauges } from "./cosigners.ts";
 import type { Labels } from "./registry.ts";
 
-type Looking = Pick<Instance, "log" | "database" | "config" | "ambient" | "handler"> & { readonly metrics: Instance["metrics"] };
+type Looking = Pick<Instance, "log" | "database" | "vault" | "config" | "ambient" | "handler" | "policy"> & {
+  readonly metrics: Instance["metrics"];
+};
 
 const freshMs = 2_000;
 const newest = 1_000;
 
 /** Answers the metrics as text, as of now or a moment ago. */
-export function lookedUp({ log, database, config, ambient, handler, metrics: { registry } }: Looking): () => Promise<string> {
+export function lookedUp({
+  log,
+  database,
+  vault,
+  config,
+  ambient,
+  handler,
+  policy,
+  metrics: { registry },
+}: Looking): () => Promise<string> {
   const gauge = (name: string, help: string, labels?: readonly string[]) => registry.gauge(name, help, labels);
   const gauges = {
     log: gauge("minutebook_log_entries", "Entries of the log, as far as the tree has counted them."),
@@ -33,6 +46,13 @@ export function lookedUp({ log, database, config, ambient, handler, metrics: { r
     behind: gauge("minutebook_webhook_fan_out_lag_entries", "Entries of the log that were not looked at for webhooks yet."),
   };
 
+  const lookAtCosigners = cosignerGauges(registry, {
+    query: database.query,
+    vault: vault.query,
+    policy,
+    logs: [...(cosignedLogsOf(config)?.keys() ?? [])],
+    now: ambient.now,
+  });
   const lookAtLog = async () => {
     const checkpoints = (await projectionsStatus(database)).filter(({ live }) => live);
     const tree = checkpoints.find(({ projection }) => projection === "log-tree")?.size ?? 0;
@@ -68,7 +88,7 @@ export function lookedUp({ log, database, config, ambient, handler, metrics: { r
   let looking: Promise<void> | undefined;
   return async () => {
     if (performance.now() - lookedAt >= freshMs)
-      await (looking ??= Promise.all([lookAtLog(), lookAtWebhooks()])
+      await (looking ??= Promise.all([lookAtLog(), lookAtWebhooks(), lookAtCosigners()])
         .then(() => void (lookedAt = performance.now()))
         .finally(() => (looking = undefined)));
     return registry.text();

@@ -3,6 +3,7 @@ import type { Request } from "../../commands/handle.ts";
 import type { Answer } from "../../commands/answer.ts";
 import type { EventLog } from "../../domain/log/event-log.ts";
 import type { DeliveryWorld } from "../../webhooks/delivery/world.ts";
+import type { Gathering } from "../processes/gather.ts";
 import { Registry } from "./registry.ts";
 
 const secondsUpTo = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -26,8 +27,14 @@ export function openMetrics() {
   const skew = registry.gauge("minutebook_webhook_clock_skew_seconds", "How far a receiver's clock was ahead at its last answer.", [
     "webhook",
   ]);
+  const cosigners = registry.counter("minutebook_cosigner_answers_total", "Questions to cosigners, by what came of them and HTTP status.", [
+    "cosigner",
+    "answer",
+    "status",
+  ]);
   return {
     registry,
+    cosigned: ((told) => cosigners.add({ ...told, status: told.status ?? "none" })) satisfies Gathering["told"],
     commanded: ({ command }: Pick<Request, "command">, answer: Answer) =>
       commands.add({ command: command.name, status: answer.kind === "refused" ? answer.problem.status : answer.replayed ? 200 : 201 }),
     answered(told: { readonly method: string; readonly route: string; readonly status: number; readonly ms: number }) {

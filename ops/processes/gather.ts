@@ -14,7 +14,12 @@ import type { Reach } from "../sending/addresses.ts";
 import { openSender, type Sender } from "../sending/send.ts";
 import type { SignerRun } from "./signer.ts";
 
-export type Gathering = { readonly policy: Policy; readonly reach: Reach };
+export type Gathering = {
+  readonly policy: Policy;
+  readonly reach: Reach;
+  /** Told what became of each question. */
+  readonly told?: (told: { readonly cosigner: string; readonly answer: Outcome["kind"]; readonly status?: number }) => void;
+};
 
 const lookMs = 100;
 const answerMs = 5_000;
@@ -32,7 +37,7 @@ const answerBytesMax = 16 * 1024;
 /** Runs beside the signing while the lock is held. `held` throws when it no longer is. */
 export async function keepGathering(
   run: SignerRun,
-  { policy, reach }: Gathering,
+  { policy, reach, told }: Gathering,
   held: () => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -40,7 +45,7 @@ export async function keepGathering(
   // What is under way is not waited for.
   signal.addEventListener("abort", () => void sender.close(), { once: true });
   try {
-    await Promise.all(policy.cosigners.map((cosigner) => askForEver(run, cosigner, sender, held, signal)));
+    await Promise.all(policy.cosigners.map((cosigner) => askForEver(run, cosigner, { sender, told: told ?? (() => {}) }, held, signal)));
     // Nobody to ask: the signing goes on.
     while (!signal.aborted) await run.ambient.wait(lookMs);
   } finally {
@@ -49,16 +54,16 @@ export async function keepGathering(
 }
 
 type Outcome =
-  | { readonly kind: "cosigned" }
+  | { readonly kind: "cosigned"; readonly status: number }
   /** Comes again at once, from this size. */
-  | { readonly kind: "elsewhere"; readonly size: number }
-  | { readonly kind: "away"; readonly reason: string }
-  | { readonly kind: "refused"; readonly reason: string };
+  | { readonly kind: "elsewhere"; readonly status: number; readonly size: number }
+  | { readonly kind: "away"; readonly status?: number; readonly reason: string }
+  | { readonly kind: "refused"; readonly status?: number; readonly reason: string };
 
 async function askForEver(
   run: SignerRun,
   cosigner: Cosigner,
-  sender: Sender,
+  { sender, told }: { readonly sender: Sender; readonly told: NonNullable<Gathering["told"]> },
   held: () => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -82,7 +87,8 @@ async function askForEver(
     const answer = await ask(run, { ...cosigner, url }, sender, newest, from);
     moves = answer.kind === "elsewhere" ? moves + 1 : 0;
     // One that names another size each time would be asked without end.
-    const outcome: Outcome = moves > movesMax ? { kind: "away", reason: "names another size each time" } : answer;
+    const outcome: Outcome = moves > movesMax ? { kind: "away", status: 409, reason: "names another size each time" } : answer;
+    told({ cosigner: name, answer: outcome.kind, ...(outcome.status !== undefined && { status: outcome.status }) });
     const now = outcome.kind === "refused" || outcome.kind === "away" ? `${outcome.kind}: ${outcome.reason}` : outcome.kind;
     if (outcome.kind !== "elsewhere" && now !== said) {
       logger[outcome.kind === "refused" ? "error" : outcome.kind === "away" ? "warn" : "info"](
@@ -122,27 +128,30 @@ async function ask(
     deadlineMs: answerMs,
   });
   if (answered.kind === "failed") return { kind: "away", reason: `${answered.name}: ${answered.detail}` };
+  const { status } = answered;
   const body = Buffer.from(answered.head).toString("utf8");
-  if (answered.status === 409 && answered.headers["content-type"]?.startsWith("text/x.tlog.size")) return elsewhere(body, old, size);
-  if (answered.status === 429 || answered.status >= 500) return { kind: "away", reason: `answers ${answered.status}` };
-  if (answered.status !== 200) return { kind: "refused", reason: `answers ${answered.status}: ${body.split("\n")[0]!.slice(0, 200)}` };
+  if (status === 409 && answered.headers["content-type"]?.startsWith("text/x.tlog.size")) return elsewhere(body, old, size);
+  if (status === 429 || status >= 500) return { kind: "away", status, reason: `answers ${status}` };
+  if (status !== 200) return { kind: "refused", status, reason: `answers ${status}: ${body.split("\n")[0]!.slice(0, 200)}` };
   const line = await lineOf(body, note, key);
-  if (typeof line === "string") return { kind: "refused", reason: line };
+  if (typeof line === "string") return { kind: "refused", status, reason: line };
   if (line.time > Date.parse(ambient.now()) / 1000 + clockAheadSeconds)
-    return { kind: "refused", reason: "its cosignature is of the future" };
+    return { kind: "refused", status, reason: "its cosignature is of the future" };
   await keepCosignature(vault.query, { size, cosigner: vkey, ...line });
-  return { kind: "cosigned" };
+  return { kind: "cosigned", status };
 }
 
 /** It cosigned another size last than the one that was named. */
 function elsewhere(body: string, old: number, size: number): Outcome {
   const [, text] = /^(0|[1-9]\d{0,15})\n$/.exec(body) ?? [];
-  if (text === undefined) return { kind: "refused", reason: "answers 409 with no size" };
+  if (text === undefined) return { kind: "refused", status: 409, reason: "answers 409 with no size" };
   const known = Number(text);
   // Either it was quicker than we looked, or this log was put back to an older state.
   if (known > size)
-    return { kind: "refused", reason: `it cosigned a tree of ${known} entries, and this log's last checkpoint has ${size}` };
-  return known === old ? { kind: "away", reason: "answers 409 with the size that it was asked from" } : { kind: "elsewhere", size: known };
+    return { kind: "refused", status: 409, reason: `it cosigned a tree of ${known} entries, and this log's last checkpoint has ${size}` };
+  return known === old
+    ? { kind: "away", status: 409, reason: "answers 409 with the size that it was asked from" }
+    : { kind: "elsewhere", status: 409, size: known };
 }
 
 /** The line of the key that was asked, which verifies; lines of others are dropped. A text says what is wrong. */

@@ -6,6 +6,16 @@ const database = { skewMs: 3, missingMigrations: [], unknownMigrations: [] };
 
 const told = { webhooks: 1, behind: 0, dead: 0, open: 0, stopped: 0, secretDays: 3 };
 
+const cosigned = {
+  words: "cosigned by 2 of 2",
+  isQuorum: true,
+  each: [
+    { name: "river", ageSeconds: 10 },
+    { name: "hill", ageSeconds: 290 },
+  ],
+};
+const hillSays = (hill: object) => async () => ({ ...cosigned, each: [cosigned.each[0]!, { name: "hill", ...hill }] });
+
 const sound: Probes = {
   node: () => "24.21.0",
   npm: async () => "11.0.0",
@@ -30,6 +40,8 @@ const sound: Probes = {
   checkpoint: async () => ({ size: 12, entries: 12 }),
   evidence: async () => "in a folder",
   webhooks: async () => told,
+  cosigners: async () => cosigned,
+  cosigning: async () => ({ logs: 2, refused: [] }),
 };
 
 const broken = () => Promise.reject(new Error("the world said no"));
@@ -113,6 +125,12 @@ const cases: readonly Case[] = [
   ["webhooks", "warn", { webhooks: async () => ({ ...told, secretDays: 90 }) }, "90 days"],
   ["webhooks", "warn", { webhooks: async () => ({ ...told, open: 1 }) }, "circuits"],
   ["webhooks", "warn", { webhooks: async () => ({ ...told, dead: 2 }) }, "given up"],
+  ["cosigners", "fail", { cosigners: async () => ({ ...cosigned, words: "below the quorum", isQuorum: false }) }, "below the quorum"],
+  ["cosigners", "fail", { cosigners: broken }, "the world said no"],
+  ["cosigners", "warn", { cosigners: hillSays({ ageSeconds: 10, away: "refused: nobody there" }) }, "hill: refused: nobody there"],
+  ["cosigners", "warn", { cosigners: hillSays({ ageSeconds: 901 }) }, "over 15 minutes from hill"],
+  ["cosigners", "warn", { cosigners: hillSays({}) }, "no word"],
+  ["cosigning", "fail", { cosigning: async () => ({ logs: 2, refused: ["valley.example/log"] }) }, "valley.example/log"],
   ["checkpoint", "fail", { checkpoint: async () => ({ size: 3, entries: 12 }) }, "3 of 12"],
 ];
 
@@ -132,6 +150,8 @@ describe("doctor", () => {
       projections: nothing,
       checkpoint: nothing,
       webhooks: nothing,
+      cosigners: nothing,
+      cosigning: nothing,
       signer: () => undefined,
     };
     expect((await diagnose(stopped)).filter(({ status }) => status !== "ok")).toEqual([]);

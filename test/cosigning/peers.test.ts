@@ -5,6 +5,7 @@ import { openCheckpoint } from "../../domain/log/checkpoint.ts";
 import { parseVkey } from "../../domain/log/note.ts";
 import { standingInWords, standingOf } from "../../domain/log/signed/policy.ts";
 import { openFork } from "../../domain/log/signed/fork.ts";
+import { cosignersOf } from "../../ops/diagnosis/cosigners.ts";
 import { cosignedNow } from "../../ops/cosigning/newest.ts";
 import { verifyEd25519 as verify } from "../../ops/crypto.ts";
 import { followLog } from "../../ops/verification/remote/follow.ts";
@@ -24,6 +25,12 @@ async function wordsOf(instance: TestInstance, peer: Peer): Promise<string> {
   const note = await shown(instance);
   return note === "" ? "nothing" : standingInWords(await standingOf(note, federation.policy(peer), verify));
 }
+
+/** What is scraped, by series. */
+const metrics = async ({ url }: TestInstance): Promise<ReadonlyMap<string, number>> =>
+  new Map(
+    (await textOf(`${url}/metrics`)).split("\n").map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.split(" ").at(-1))]),
+  );
 
 const told = (instance: TestInstance, pattern: RegExp) =>
   until(
@@ -121,6 +128,12 @@ it("while cosigners are away checkpoints are published below the quorum, and are
   );
   expect(await wordsOf(instance, peers[0]!)).toBe("log-signed only: cosigned by 0 of 1, below the quorum");
   await told(instance, /the cosigner p1: away: answers 503/);
+  const doctor = () => cosignersOf(instance.config, instance.attached.connections);
+  expect(await doctor()).toMatchObject({
+    isQuorum: false,
+    words: `the newest of ${size} entries: log-signed only: cosigned by 0 of 1, below the quorum`,
+    each: [{ name: "p1", away: "answers 503" }],
+  });
   peers[1]!.relay.target = other.url;
   await until(
     () => wordsOf(instance, peers[0]!),
@@ -129,7 +142,23 @@ it("while cosigners are away checkpoints are published below the quorum, and are
   expect(sizeOf(await shown(instance))).toBe(size);
   expect(await cosignedNow(instance.database.query, instance.policy)).toEqual({
     words: `the newest of ${size} entries: cosigned by 1 of 1`,
+    isQuorum: true,
   });
+  expect(await doctor()).toMatchObject({ isQuorum: true, each: [{ name: "p1", ageSeconds: expect.any(Number) as number }] });
+  expect((await doctor())!.each[0]).not.toHaveProperty("away");
+  await until(
+    async () => (await metrics(instance)).get("minutebook_cosigned_entries"),
+    (cosigned) => cosigned === size,
+  );
+  const figures = await metrics(instance);
+  expect(figures.get('minutebook_cosigner_entries{cosigner="p1"}')).toBe(size);
+  expect(figures.get('minutebook_cosigner_age_seconds{cosigner="p1"}')).toBeLessThan(60);
+  for (const answer of ['answer="cosigned",status="200"', 'answer="away",status="503"'])
+    expect(figures.get(`minutebook_cosigner_answers_total{cosigner="p1",${answer}}`), answer).toBeGreaterThan(0);
+  const asCosigner = await metrics(other);
+  expect(asCosigner.get(`minutebook_cosigning_entries{log="${peers[0]!.origin}"}`)).toBe(size);
+  expect(asCosigner.get(`minutebook_cosigning_age_seconds{log="${peers[0]!.origin}"}`)).toBeLessThan(60);
+  expect(asCosigner.get('minutebook_http_requests_total{method="POST",route="/cosigner/add-checkpoint",status="200"}')).toBeGreaterThan(0);
   // A line of a cosigner that it never wrote is no missing one.
   await instance.vault.query(
     "insert into log.cosignature (size, cosigner, time, line) select size, cosigner, time + 1, overlay(line placing 'AAAA' from length(line) - 20) from log.cosignature where size = $1",
