@@ -4,7 +4,7 @@ import { logEvents } from "../event-schemas/log.ts";
 import { decider, reject, type Stream } from "./decider.ts";
 import { Malformed } from "./log/canonical-json.ts";
 import { equalBytes, fromB64 } from "./log/hash.ts";
-import { parseRecoveryKey, recoveryMessage, renamingMessage } from "./log/keys/recovery.ts";
+import { parseRecoveryKey, recoveryMessage, renamingMessage } from "./log/verify/keys/recovery.ts";
 import { isCanonicalPoint, isSmallOrder, parseVkey } from "./log/note.ts";
 import { verifyEd25519 } from "./log/signed/ed25519.ts";
 

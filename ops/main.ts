@@ -18,7 +18,8 @@ const commands: Readonly<Record<string, Command>> = {
     load: () => import("./cli/import.ts"),
   },
   verify: {
-    usage: "verify [DIR|FILE|URL] [AGAINST] [--vkey KEY] [--policy FILE] [--complete] [--structure] [--deep] [--state FILE] [--json]",
+    usage:
+      "verify [DIR|FILE|URL] [AGAINST] [--vkey KEY] [--keys FILE] [--recovery KEY] [--policy FILE] [--complete] [--structure] [--deep] [--state FILE] [--json]",
     about: "check this instance, another one, a bundle, a receipt, or a promise against one of them",
     load: () => import("./cli/verify.ts"),
   },

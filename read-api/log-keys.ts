@@ -1,6 +1,6 @@
 /** Which keys speak for the log, as files that anybody can check: made anew from the log, its tree and its checkpoints whenever they are asked for. */
 import type { EventLog, Recorded } from "../domain/log/event-log.ts";
-import { writeKeys } from "../domain/log/keys/log-keys.ts";
+import { keysText } from "../domain/log/bundle.ts";
 import { inclusionProof } from "../domain/log/merkle.ts";
 import { writeReceipt } from "../domain/log/proof.ts";
 import { firstCovering } from "../projections/checkpoints.ts";
@@ -52,5 +52,5 @@ export async function keysFile(source: KeysSource, size: number): Promise<{ read
       }),
     );
   }
-  return { text: writeKeys({ origin: source.origin, vkey: opened.data["vkey"] as string, changes: receipts }), changes: receipts.length };
+  return { text: keysText({ origin: source.origin, vkey: opened.data["vkey"] as string, changes: receipts }), changes: receipts.length };
 }

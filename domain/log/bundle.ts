@@ -49,3 +49,9 @@ export function leafRows(hashes: readonly Uint8Array[]): Uint8Array {
   for (const hash of hashes) if (hash.length !== 32) throw new RangeError("a leaf hash has 32 bytes");
   return concat(...hashes);
 }
+
+/** The file `keys`: the receipts of the changes, in the order of the log. */
+export function keysText(keys: { readonly origin: string; readonly vkey: string; readonly changes: readonly string[] }): string {
+  const { origin, vkey, changes } = keys;
+  return `${canonical({ format: "minutebook-keys/1", origin, vkey, changes: [...changes] })}\n`;
+}

@@ -10,8 +10,10 @@ import { LeafReader, makeRoot, placeOf, type Leaves } from "./verify/leaves.ts";
 import { blocksOf } from "./verify/lines.ts";
 import { readManifest, type Manifest } from "./verify/manifest.ts";
 import { StructuralTree } from "./verify/quick/structure.ts";
+import { faultOfKeys, givenUpIn, keysOfBundle, type KnownKeys } from "./verify/keys/bundle-keys.ts";
+import type { LogKeys } from "./verify/keys/log-keys.ts";
 import type { Standing } from "./signed/policy.ts";
-import { openCheckpoint, parseVkey, type Checkpoint, type VerifyEd25519 } from "./verify/note.ts";
+import { parseVkey, type Checkpoint } from "./verify/note.ts";
 
 export { examineBlock } from "./verify/examine.ts";
 export type { Examined, LogKey, Readable } from "./verify/examine.ts";
@@ -29,11 +31,12 @@ export type Bundle = {
   readonly entries: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   /** The file `leaves`, where there is one: no verdict rests on it, but with it the bad entry itself is named. */
   readonly leaves?: Leaves | undefined;
+  /** The text of the file `keys`, where the log changed one. */
+  readonly keys?: string | undefined;
 };
 
-export type BundleOptions = {
-  readonly verify: VerifyEd25519;
-  /** The log's key, from somewhere else than the bundle. Without it the identity of the log is not checked. */
+export type BundleOptions = KnownKeys & {
+  /** The log's first key, or a later one, from somewhere else than the bundle. Without it the identity of the log is not checked. */
   readonly vkey?: string | undefined;
   /** What a checkpoint's cosignatures amount to. Without the quorum of those that are asked for the bundle does not verify. */
   readonly cosigners?: ((note: string) => Promise<Standing>) | undefined;
@@ -77,9 +80,9 @@ export async function verifyBundle(bundle: Bundle, options: BundleOptions): Prom
   const notes = options.vkey === undefined ? [unknownKey] : [];
   const opened = await openBundle(bundle, options);
   if ("problem" in opened) return { exit: 3, ...opened, ...nothing, notes };
-  const { manifest, checkpoint, standing } = opened;
+  const { manifest, checkpoint, standing, keys } = opened;
   const { origin, from, to } = manifest;
-  const checker = new EntryChecker({ log: origin, vkey: manifest.vkey, from, before: manifest.before });
+  const checker = new EntryChecker({ log: origin, vkey: manifest.vkey, from, before: manifest.before, trees: keys.trees });
   const leaves = bundle.leaves && (await makeRoot(bundle.leaves, manifest, checkpoint.root)) ? bundle.leaves : undefined;
   if (!leaves) {
     notes.push(`leaves: ${bundle.leaves ? "not those of the signed root" : "absent"}; a changed entry may be named by its successor`);
@@ -87,9 +90,11 @@ export async function verifyBundle(bundle: Bundle, options: BundleOptions): Prom
   const reader = leaves && new LeafReader(leaves);
   const taken = await takeAll(checker, bundle.entries, reader, manifest, options);
   await reader?.close();
-  const found = taken ?? checker.compare(checkpoint) ?? missing(checker, from, options);
+  const hasKeys = bundle.keys !== undefined || options.keys !== undefined;
+  const found = taken ?? checker.compare(checkpoint) ?? faultOfKeys(keys, checker, from, hasKeys) ?? missing(checker, from, options);
   const problem = found && leaves ? await withPlace(found, checker, leaves, from) : found;
   if (from > 0) notes.push(`not checked: leaf 0, and what stands before leaf ${from}: ${linksBefore(checker.streamsBegunBefore)}`);
+  notes.push(...givenUpIn(keys, to));
   const result = { counts: checker.counts, word: checker.word, origin, from, to, ...(standing && { standing }), notes };
   return problem ? { exit: 3, problem, ...result } : { exit: 0, ...result };
 }
@@ -99,8 +104,8 @@ export type StructureResult = Omit<BundleResult, "counts" | "word"> & { readonly
 
 /** Whether the entries are those that were signed, and nothing of what they say: several times as fast as all of it. */
 export async function verifyStructure(
-  { entries, ...bundle }: Pick<Bundle, "manifest" | "checkpoint" | "entries">,
-  options: Pick<BundleOptions, "verify" | "vkey" | "cosigners" | "progress">,
+  { entries, ...bundle }: Pick<Bundle, "manifest" | "checkpoint" | "entries" | "keys">,
+  options: Pick<BundleOptions, keyof KnownKeys | "vkey" | "cosigners" | "progress">,
 ): Promise<StructureResult> {
   const notes = options.vkey === undefined ? [unknownKey] : [];
   const opened = await openBundle(bundle, options);
@@ -135,12 +140,17 @@ async function faultOfStructure(
   return equalBytes(tree.root(), root) ? undefined : { file, reason: "the entries do not make the root that the checkpoint signs" };
 }
 
-type Opened = { readonly manifest: Manifest; readonly checkpoint: Checkpoint; readonly standing: Standing | undefined };
+type Opened = {
+  readonly manifest: Manifest;
+  readonly checkpoint: Checkpoint;
+  readonly standing: Standing | undefined;
+  readonly keys: LogKeys;
+};
 
-/** The two small files, once they belong together, to the key, and are signed and cosigned as they must be. */
+/** The small files, once they belong together, to the key, and are signed and cosigned as they must be. */
 async function openBundle(
-  bundle: Pick<Bundle, "manifest" | "checkpoint">,
-  options: Pick<BundleOptions, "verify" | "vkey" | "cosigners">,
+  bundle: Pick<Bundle, "manifest" | "checkpoint" | "keys">,
+  options: Pick<BundleOptions, keyof KnownKeys | "vkey" | "cosigners">,
 ): Promise<Opened | { readonly problem: Problem }> {
   let file: string | undefined = "manifest.json";
   try {
@@ -148,14 +158,18 @@ async function openBundle(
     if (options.vkey !== undefined) file = undefined;
     const key = parseVkey(options.vkey ?? manifest.vkey);
     file = "manifest.json";
-    if (options.vkey !== undefined && manifest.vkey !== options.vkey) throw new Malformed("the bundle of another key", "/vkey");
+    const isChanged = bundle.keys !== undefined || options.keys !== undefined;
+    if (options.vkey !== undefined && manifest.vkey !== options.vkey && !isChanged)
+      throw new Malformed("the bundle of another key", "/vkey");
     if (manifest.origin !== key.name) throw new Malformed("the origin is not the key's", "/origin");
+    file = "keys";
+    const keys = await keysOfBundle(manifest.vkey, bundle.keys, options);
     file = "checkpoint";
-    const checkpoint = await openCheckpoint(bundle.checkpoint, key, options.verify);
+    const checkpoint = await keys.openCheckpoint(bundle.checkpoint, options.vkey ?? manifest.vkey, options.verify);
     if (checkpoint.size !== manifest.to) throw new Malformed(`a tree of ${checkpoint.size}, but the manifest says ${manifest.to}`);
     const standing = await options.cosigners?.(bundle.checkpoint);
     if (standing?.isQuorum === false) throw new Malformed(`cosigned by ${standing.cosigned.length} of ${standing.of}, below the quorum`);
-    return { manifest, checkpoint, standing };
+    return { manifest, checkpoint, standing, keys };
   } catch (fault) {
     return { problem: { ...(file && { file }), reason: reasonOf(fault) } };
   }

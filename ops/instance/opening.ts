@@ -3,7 +3,7 @@ import { inputHash, writeEntries } from "../../commands/entries.ts";
 import type { EventLog } from "../../domain/log/event-log.ts";
 import { commandId, commandNamespace } from "../../domain/log/ids.ts";
 import { Malformed } from "../../domain/log/canonical-json.ts";
-import { parseRecoveryKey } from "../../domain/log/keys/recovery.ts";
+import { parseRecoveryKey } from "../../domain/log/verify/keys/recovery.ts";
 import { logKeys } from "../../domain/log-keys.ts";
 import { logEvents } from "../../event-schemas/log.ts";
 import type { Ambient } from "../ambient.ts";

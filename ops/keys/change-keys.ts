@@ -3,8 +3,8 @@ import type { Request } from "../../commands/handle.ts";
 import { system } from "../../domain/caller.ts";
 import type { Json } from "../../domain/log/canonical-json.ts";
 import { b64, equalBytes } from "../../domain/log/hash.ts";
-import { openKeys, recoveredAs } from "../../domain/log/keys/log-keys.ts";
-import { recoveryMessage, recoveryName, renamingMessage } from "../../domain/log/keys/recovery.ts";
+import { openKeys } from "../../domain/log/verify/keys/log-keys.ts";
+import { recoveryMessage, recoveryName, renamingMessage } from "../../domain/log/verify/keys/recovery.ts";
 import { formatVkey, parseVkey } from "../../domain/log/note.ts";
 import { logKeys, type LogKeysState } from "../../domain/log-keys.ts";
 import { openCheckpoint } from "../../domain/log/verify/note.ts";
@@ -75,7 +75,7 @@ export async function recover(on: On, secret: Uint8Array, size: number | undefin
   const good = await goodTree(on, size, now);
   const [from, to] = [now.keys.at(-1)!, nextKey(on, now).vkey];
   const signature = await sign(recoveryMessage({ ...good, from, to }));
-  await ask(on, "RotateLogKey", { from, to, recovery: recoveredAs(good, signature) });
+  await ask(on, "RotateLogKey", { from, to, recovery: { size: good.size, root: b64(good.root), signature: b64(signature) } });
   return { to };
 }
 

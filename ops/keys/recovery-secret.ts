@@ -1,7 +1,7 @@
 /** The secret of a recovery key, as a file that is kept offline. */
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
 import { randomBytes } from "node:crypto";
-import { recoveryName } from "../../domain/log/keys/recovery.ts";
+import { recoveryName } from "../../domain/log/verify/keys/recovery.ts";
 import { formatVkey } from "../../domain/log/note.ts";
 import { signEd25519 } from "../crypto.ts";
 import { Usage } from "../terminal.ts";

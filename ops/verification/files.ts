@@ -4,6 +4,8 @@ import { open, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { fromUtf8 } from "../../domain/log/hash.ts";
 import {
+  type Bundle,
+  type BundleOptions,
   verifyBundle,
   verifyReceipt,
   verifyStructure,
@@ -12,6 +14,8 @@ import {
   type ReceiptResult,
   type StructureResult,
 } from "../../domain/log/verify.ts";
+import { openKeys } from "../../domain/log/verify/keys/log-keys.ts";
+import { reasonOf } from "../../domain/log/verify/examine.ts";
 import { cosignersIn, type Policy } from "../../domain/log/signed/policy.ts";
 import { bundleFinding, count, inWords, receiptFinding, structureFinding } from "../../read-api/explorer/verifier/words.ts";
 import { useNodeHashes, verifyEd25519 } from "../crypto.ts";
@@ -24,6 +28,9 @@ import { Examiner } from "./examiner.ts";
 
 export type VerifyOptions = {
   readonly vkey?: string | undefined;
+  /** The file `keys` of the log from elsewhere: a receipt has none, and a bundle's own may be older. */
+  readonly keys?: string | undefined;
+  readonly recovery?: string | undefined;
   readonly complete?: boolean | undefined;
   /** Whose cosignatures are asked for. */
   readonly policy?: Policy | undefined;
@@ -68,10 +75,15 @@ export async function verifyPath(
     return 2;
   }
   useNodeHashes();
+  const known = await knownKeys(options);
+  if ("say" in known) {
+    (known.exit === 2 ? err : out)(`${known.say}\n`);
+    return known.exit;
+  }
   if (found.isDirectory()) {
     const progress = isTerminal ? progressBar(err) : undefined;
     const isKnown = options.vkey !== undefined;
-    const result = await (options.structure ? structureOf : verifyDirectory)(path, options, progress);
+    const result = await (options.structure ? structureOf : verifyDirectory)(path, { ...options, ...known, keys: known.keys }, progress);
     if (isTerminal) err("\r\x1b[K");
     const finding = result.counts ? bundleFinding(result, isKnown) : structureFinding(result, isKnown);
     out(options.json ? `${JSON.stringify(result)}\n` : inWords(finding));
@@ -87,9 +99,23 @@ export async function verifyPath(
     err("A receipt does not say whose it is: give the log's key with --vkey.\n");
     return 2;
   }
-  const result = await verifyFile(path, options.vkey, options.policy);
+  const result = await verifyFile(path, options.vkey, known.keys, options.policy);
   out(options.json ? `${JSON.stringify(receiptAsJson(result))}\n` : inWords(receiptFinding(result)));
   return result.exit;
+}
+
+type Known = Pick<BundleOptions, "verify" | "keys" | "recovery">;
+
+/** What its user knows of the log's keys besides `--vkey`. */
+async function knownKeys({ keys, recovery }: VerifyOptions): Promise<Known | { readonly exit: 2 | 3; readonly say: string }> {
+  const known = { verify: verifyEd25519, recovery };
+  if (keys === undefined) return known;
+  try {
+    return { ...known, keys: await openKeys(await readText("", keys, receiptBytesMax), known) };
+  } catch (fault) {
+    if (fault instanceof Unreadable) return { exit: 2, say: `${keys}: ${fault.problem.reason}` };
+    return { exit: 3, say: `DOES NOT VERIFY: ${keys}: ${reasonOf(fault)}` };
+  }
 }
 
 const cosignersOf = (policy: Policy | undefined) => policy && cosignersIn(policy, verifyEd25519);
@@ -98,18 +124,19 @@ const isForPieces = (head: string) => isPromise(head) || isFork(head) || isStrea
 
 async function verifyTogether(
   path: string,
-  { vkey, complete, against, json, policy }: VerifyOptions,
+  { vkey, complete, against, json, policy, keys, recovery }: VerifyOptions,
   out: Terminal["out"],
   err: Terminal["err"],
 ): Promise<0 | 2 | 3> {
-  const given = await Promise.all((against === undefined ? [path] : [path, against]).map(piecesAt));
+  const paths = [path, ...[against, keys].filter((each) => each !== undefined)];
+  const given = await Promise.all(paths.map(piecesAt));
   if (given.includes(undefined)) {
-    err(`There is no file or directory ${against}.\n`);
+    err(`There is no file or directory ${paths[given.indexOf(undefined)]}.\n`);
     return 2;
   }
   const isBundle = given.some((each) => each!.isDirectory);
   const pieces = given.flatMap((each) => each!.pieces);
-  const found = await verifyPieces(pieces, { verify: verifyEd25519, vkey, complete, cosigners: cosignersOf(policy), isBundle });
+  const found = await verifyPieces(pieces, { verify: verifyEd25519, vkey, recovery, complete, cosigners: cosignersOf(policy), isBundle });
   if (found.exit === 2) err(`${found.say}\n`);
   else out(json ? `${JSON.stringify(found)}\n` : inWords(found));
   return found.exit;
@@ -125,7 +152,7 @@ class Unreadable extends Error {
 
 async function verifyDirectory(
   directory: string,
-  options: VerifyOptions,
+  options: Omit<VerifyOptions, "keys"> & Known,
   progress?: (checked: number, all: number) => void,
 ): Promise<BundleResult> {
   const examiner = new Examiner();
@@ -135,11 +162,11 @@ async function verifyDirectory(
     const small = await smallFilesOf(directory);
     const entries = chunksOf(directory, "entries.jsonl");
     const leaves = (await fileIn(directory, "leaves")) ? () => leafChunksOf(directory) : undefined;
-    const { vkey, complete, policy } = options;
+    const { vkey, keys, recovery, complete, policy } = options;
     const examine = isLarge ? examiner.examine : undefined;
     return await verifyBundle(
       { ...small, entries, leaves },
-      { verify: verifyEd25519, vkey, complete, cosigners: cosignersOf(policy), progress, examine },
+      { verify: verifyEd25519, vkey, keys, recovery, complete, cosigners: cosignersOf(policy), progress, examine },
     );
   } catch (fault) {
     if (!(fault instanceof Unreadable)) throw fault;
@@ -152,21 +179,23 @@ async function verifyDirectory(
 
 async function structureOf(
   directory: string,
-  { vkey, policy }: VerifyOptions,
+  { vkey, policy, keys, recovery }: Omit<VerifyOptions, "keys"> & Known,
   progress?: (checked: number, all: number) => void,
 ): Promise<StructureResult> {
   try {
     const bundle = { ...(await smallFilesOf(directory)), entries: chunksOf(directory, "entries.jsonl") };
-    return await verifyStructure(bundle, { verify: verifyEd25519, vkey, cosigners: cosignersOf(policy), progress });
+    return await verifyStructure(bundle, { verify: verifyEd25519, vkey, keys, recovery, cosigners: cosignersOf(policy), progress });
   } catch (fault) {
     if (!(fault instanceof Unreadable)) throw fault;
     return { exit: 3, problem: fault.problem, notes: [] };
   }
 }
 
-async function smallFilesOf(directory: string): Promise<{ readonly manifest: string; readonly checkpoint: string }> {
+async function smallFilesOf(directory: string): Promise<Pick<Bundle, "manifest" | "checkpoint" | "keys">> {
   const manifest = await readText(directory, "manifest.json", smallFileBytesMax);
-  return { manifest, checkpoint: await readText(directory, "checkpoint", smallFileBytesMax) };
+  const checkpoint = await readText(directory, "checkpoint", smallFileBytesMax);
+  const hasKeys = (await stat(join(directory, "keys")).catch(() => undefined)) !== undefined;
+  return { manifest, checkpoint, ...(hasKeys && { keys: await readText(directory, "keys", receiptBytesMax) }) };
 }
 
 async function fileIn(directory: string, file: string): Promise<Stats | undefined> {
@@ -174,9 +203,14 @@ async function fileIn(directory: string, file: string): Promise<Stats | undefine
   return found?.isFile() ? found : undefined;
 }
 
-async function verifyFile(path: string, vkey: string, policy: Policy | undefined): Promise<ReceiptResult> {
+async function verifyFile(path: string, vkey: string, keys: Known["keys"], policy: Policy | undefined): Promise<ReceiptResult> {
   try {
-    return await verifyReceipt(await readText("", path, receiptBytesMax), { vkey, cosigners: cosignersOf(policy), verify: verifyEd25519 });
+    return await verifyReceipt(await readText("", path, receiptBytesMax), {
+      vkey,
+      keys,
+      cosigners: cosignersOf(policy),
+      verify: verifyEd25519,
+    });
   } catch (fault) {
     if (!(fault instanceof Unreadable)) throw fault;
     return { exit: 3, problem: fault.problem, notes: [] };

@@ -21,7 +21,14 @@ async function main(args: readonly string[]): Promise<0 | 2 | 3> {
     asked = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { vkey: { type: "string" }, policy: { type: "string" }, complete: { type: "boolean" }, help: { type: "boolean" } },
+      options: {
+        vkey: { type: "string" },
+        keys: { type: "string" },
+        recovery: { type: "string" },
+        policy: { type: "string" },
+        complete: { type: "boolean" },
+        help: { type: "boolean" },
+      },
     });
   } catch (fault) {
     return refuse(`${(fault as Error).message}\n${usage}`);
@@ -30,7 +37,7 @@ async function main(args: readonly string[]): Promise<0 | 2 | 3> {
   if (values.help || positionals.length === 0 || positionals.length > 2) return refuse(usage);
   const pieces: Piece[] = [];
   let isBundle = false;
-  for (const path of positionals) {
+  for (const path of [...positionals, ...(values.keys === undefined ? [] : [values.keys])]) {
     const found = await piecesAt(path);
     if (!found)
       return refuse(`There is no file or directory ${path}.
@@ -38,11 +45,11 @@ async function main(args: readonly string[]): Promise<0 | 2 | 3> {
     isBundle ||= found.isDirectory;
     pieces.push(...found.pieces);
   }
-  const { vkey, complete, policy } = values;
+  const { vkey, recovery, complete, policy } = values;
   if (policy !== undefined && !existsSync(policy)) return refuse(`There is no file ${policy}.\n`);
   const cosigners = policy === undefined ? undefined : cosignersOf(readFileSync(policy, "utf8"), verifyEd25519);
   if (cosigners && "say" in cosigners) return refuse(`${cosigners.say}\n`);
-  const found = await verifyPieces(pieces, { verify: verifyEd25519, vkey, complete, cosigners, isBundle });
+  const found = await verifyPieces(pieces, { verify: verifyEd25519, vkey, recovery, complete, cosigners, isBundle });
   if (found.exit === 2) return refuse(`${found.say}\n`);
   process.stdout.write(inWords(found));
   return found.exit;

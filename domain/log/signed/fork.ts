@@ -5,22 +5,25 @@
 import { canonical, Malformed, parseJson, type Json } from "../canonical-json.ts";
 import { b64, equalBytes, fromB64 } from "../hash.ts";
 import { checkConsistency } from "../merkle.ts";
-import { parseVkey, type VerifyEd25519 } from "../note.ts";
-import { openCheckpoint, type Checkpoint } from "../verify/note.ts";
+import { LogKeys, openKeys } from "../verify/keys/log-keys.ts";
+import type { VerifyEd25519 } from "../note.ts";
+import type { Checkpoint } from "../verify/note.ts";
 
 const format = "minutebook-fork/1";
 
 export type Fork = {
   readonly vkey: string;
+  /** The file of the log's keys, where the two are signed by several of them: `vkey` is one. */
+  readonly keys?: string | undefined;
   /** The signed notes, the smaller tree first. */
   readonly checkpoints: readonly [string, string];
   /** What the first entries of the greater tree make, as many as the smaller has, and the consistency proof from there. */
   readonly begins?: { readonly root: Uint8Array; readonly proof: readonly Uint8Array[] } | undefined;
 };
 
-export function writeFork({ vkey, checkpoints, begins }: Fork): string {
+export function writeFork({ vkey, checkpoints, begins, keys }: Fork): string {
   const proof = begins && { begins: { root: b64(begins.root), proof: begins.proof.map(b64) } };
-  return `${canonical({ format, vkey, checkpoints: [...checkpoints], ...proof })}\n`;
+  return `${canonical({ format, vkey, checkpoints: [...checkpoints], ...proof, ...(keys !== undefined && { keys }) })}\n`;
 }
 
 /** Whether a file says that it is one. */
@@ -31,9 +34,10 @@ export type ProvenFork = { readonly key: string; readonly first: Checkpoint; rea
 
 /** The two trees, once it is proven that they cannot be of one log. Throws `Malformed` where it is not. */
 export async function openFork(text: string, verify: VerifyEd25519): Promise<ProvenFork> {
-  const { vkey, checkpoints, begins } = readFork(text);
-  const key = parseVkey(vkey);
-  const [first, second] = [await openCheckpoint(checkpoints[0], key, verify), await openCheckpoint(checkpoints[1], key, verify)];
+  const { vkey, checkpoints, begins, keys } = readFork(text);
+  const log = keys === undefined ? new LogKeys(vkey, { verify }) : await openKeys(keys, { verify });
+  if (!log.vkeys.includes(vkey)) throw new Malformed("the key is none of this log's keys");
+  const [first, second] = [await log.openAny(checkpoints[0], verify), await log.openAny(checkpoints[1], verify)];
   if (first.size > second.size) throw new Malformed("the smaller tree comes first");
   if (first.size === second.size) {
     if (equalBytes(first.root, second.root)) throw new Malformed("the same tree twice");
@@ -48,10 +52,16 @@ export async function openFork(text: string, verify: VerifyEd25519): Promise<Pro
 
 function readFork(text: string): Fork {
   const read = parseJson(text) as Record<string, Json>;
-  const { vkey, checkpoints, begins } = read;
+  const { vkey, checkpoints, begins, keys } = read;
   const isPair = Array.isArray(checkpoints) && checkpoints.length === 2 && checkpoints.every((note) => typeof note === "string");
   if (read["format"] !== format || typeof vkey !== "string" || !isPair) throw new Malformed("not a fork in writing");
-  return { vkey, checkpoints: checkpoints as unknown as [string, string], begins: begins === undefined ? undefined : readBegins(begins) };
+  if (keys !== undefined && typeof keys !== "string") throw new Malformed("not the keys of a log", "/keys");
+  return {
+    vkey,
+    checkpoints: checkpoints as unknown as [string, string],
+    begins: begins === undefined ? undefined : readBegins(begins),
+    keys,
+  };
 }
 
 function readBegins(begins: Json): NonNullable<Fork["begins"]> {

@@ -4,7 +4,9 @@ import { b64u, utf8 } from "../hash.ts";
 import { moment } from "../verify/bytes.ts";
 import { reasonOf, type Examined, type LogKey } from "../verify/examine.ts";
 import { examineBlock, verifyBundle, verifyReceipt, type Bundle, type BundleOptions, type Problem } from "../verify.ts";
-import { dueAt, openPromise, type Promised } from "./promise.ts";
+import { openKeys } from "../verify/keys/log-keys.ts";
+import type { KnownKeys } from "../verify/keys/bundle-keys.ts";
+import { dueAt, openPromiseOf, type Promised } from "./promise.ts";
 
 /**
  * `kept`: the signed tree holds the entry at this leaf. `broken`: the log went on after the promise was due, and its signed tree does not
@@ -21,18 +23,28 @@ export type PromiseResult =
 /** What a promise may be held against. */
 export type Against = { readonly bundle: Bundle } | { readonly receipt: string };
 
-type PromiseOptions = Pick<BundleOptions, "verify" | "progress"> & { readonly vkey: string };
+type PromiseOptions = Pick<BundleOptions, keyof KnownKeys | "progress"> & { readonly vkey: string };
 
 /** The key must come from the user. Ends with 3 where the promise is broken, or something does not verify. */
 export async function verifyPromise(note: string, against: Against | undefined, options: PromiseOptions): Promise<PromiseResult> {
   try {
-    const promised = await openPromise(note, options.vkey, options.verify);
+    const promised = await openPromiseOf(note, await keysAfter(options, against), options.verify);
     const result = await fateOf(promised, against, options);
     if ("problem" in result) return { exit: 3, problem: result.problem };
     return { exit: result.fate === "broken" ? 3 : 0, promised, due: dueAt(promised), ...result };
   } catch (fault) {
     return { exit: 3, problem: { reason: reasonOf(fault) } };
   }
+}
+
+/** The key that is trusted and those after it, as far as anything says which they are. */
+async function keysAfter({ vkey, keys, verify, recovery }: PromiseOptions, against: Against | undefined): Promise<readonly string[]> {
+  const text = against && "bundle" in against ? against.bundle.keys : undefined;
+  const known = keys ?? (text === undefined ? undefined : await openKeys(text, { verify, recovery }));
+  if (!known) return [vkey];
+  const after = known.after(vkey);
+  if (after.length === 0) throw new Malformed("the key is none of this log's keys");
+  return after;
 }
 
 type Found = Fate | { readonly problem: Problem };

@@ -4,8 +4,8 @@
  */
 import { Malformed } from "../canonical-json.ts";
 import type { SignEd25519 } from "../checkpoint.ts";
-import { b64, concat, fromB64, utf8 } from "../hash.ts";
-import { formatNote, noteKeyId, openNote, parseVkey, signatureLine, type VerifyEd25519 } from "../note.ts";
+import { b64, concat, equalBytes, fromB64, utf8 } from "../hash.ts";
+import { formatNote, noteKeyId, openNote, parseNote, parseVkey, signatureLine, type VerifyEd25519 } from "../note.ts";
 import { isTime } from "../verify/entry.ts";
 import { originForm } from "../verify/note.ts";
 
@@ -36,6 +36,16 @@ export async function signPromise(promised: Promised, publicKey: Uint8Array, sig
 
 /** Whether a file says that it is a promise. */
 export const isPromise = (text: string): boolean => text.startsWith(`${context}\n`);
+
+/** The promise, once one of these keys of a log signs it. Throws `Malformed`. */
+export async function openPromiseOf(note: string, vkeys: readonly string[], verify: VerifyEd25519): Promise<Promised> {
+  const { signatures } = parseNote(note);
+  const signs = (vkey: string) => {
+    const { name, publicKey } = parseVkey(vkey);
+    return signatures.some((line) => line.name === name && equalBytes(line.keyId, noteKeyId(name, publicKey, type)));
+  };
+  return openPromise(note, vkeys.find(signs) ?? vkeys.at(-1)!, verify);
+}
 
 /** The promise, once the log's key signs it; `vkey` is the log's own. Throws `Malformed`. */
 export async function openPromise(note: string, vkey: string, verify: VerifyEd25519): Promise<Promised> {

@@ -25,6 +25,16 @@ export type Word = { readonly serversWord: number; readonly authHidden: number }
 /** A stored entry. With `hash`, what is stored beside it is compared too. */
 export type Row = ToldByRow & { readonly text: string; readonly hash?: Uint8Array };
 
+type CheckerOptions = {
+  readonly log: string;
+  /** The key that leaf 0 names. */
+  readonly vkey: string;
+  readonly from?: number;
+  readonly before?: readonly Uint8Array[];
+  /** What was said of the tree at certain sizes: see `unlike`. */
+  readonly trees?: readonly Checkpoint[];
+};
+
 export class EntryChecker {
   /** The first problem by leaf index. */
   problem: Problem | undefined;
@@ -38,6 +48,10 @@ export class EntryChecker {
   readonly vkey: string;
   private readonly tree: GrowingTree;
   private readonly places: Places;
+  /** Trees that must be this one at their size, the smallest last; and the first that is not. */
+  private readonly watched: Checkpoint[];
+  private watchedSize: number;
+  private other: Checkpoint | undefined;
   private readonly erasures = new Erasures();
   private verified = 0;
   private withheld = 0;
@@ -46,7 +60,9 @@ export class EntryChecker {
   private authHidden = 0;
 
   /** From the beginning of the log, or after `from` entries whose tree has the perfect subtrees `before`. */
-  constructor({ log, vkey, from = 0, before = [] }: { log: string; vkey: string; from?: number; before?: readonly Uint8Array[] }) {
+  constructor({ log, vkey, from = 0, before = [], trees = [] }: CheckerOptions) {
+    this.watched = trees.filter(({ size }) => size > from).sort((a, b) => b.size - a.size);
+    this.watchedSize = this.watched.at(-1)?.size ?? -1;
     this.log = log;
     this.vkey = vkey;
     this.tree = new GrowingTree(from, before);
@@ -91,6 +107,20 @@ export class EntryChecker {
     return { file: "entries.jsonl", reason: "the entries do not make the root that the checkpoint signs" };
   }
 
+  /** The first of the trees that were given whose size is reached and which is another than this. */
+  unlike(): Checkpoint | undefined {
+    if (this.size === this.watchedSize) this.look();
+    return this.other;
+  }
+
+  private look(): void {
+    while (this.watched.at(-1)?.size === this.size) {
+      const tree = this.watched.pop()!;
+      if (!equalBytes(tree.root, this.tree.root())) this.other ??= tree;
+    }
+    this.watchedSize = this.watched.at(-1)?.size ?? -1;
+  }
+
   /** The next line, examined already. With `expected`, its entry must have this hash. Undefined when it is good. */
   take(
     examined: Examined,
@@ -98,6 +128,7 @@ export class EntryChecker {
     otherwise = "not the entry that the signed tree holds at this leaf",
   ): Problem | undefined {
     const leaf = this.size;
+    if (leaf === this.watchedSize) this.look();
     if (!("place" in examined)) {
       this.tree.append(sha256(""));
       return this.tamper({ leaf, ...examined });

@@ -2,14 +2,16 @@
 import { Malformed } from "../../../domain/log/canonical-json.ts";
 import { equalBytes } from "../../../domain/log/hash.ts";
 import { checkConsistency } from "../../../domain/log/merkle.ts";
-import { parseNote, parseVkey } from "../../../domain/log/note.ts";
+import type { LogKeys } from "../../../domain/log/verify/keys/log-keys.ts";
+import { parseNote } from "../../../domain/log/note.ts";
 import { type Fork, writeFork } from "../../../domain/log/signed/fork.ts";
 import { nobody, type Policy, type Standing, standingInWords, standingOf } from "../../../domain/log/signed/policy.ts";
 import type { Problem } from "../../../domain/log/verify.ts";
-import { type Checkpoint, openCheckpoint } from "../../../domain/log/verify/note.ts";
+import type { Checkpoint } from "../../../domain/log/verify/note.ts";
 import { verifyEd25519 } from "../../crypto.ts";
 import { BadConfiguration } from "../../terminal.ts";
 import { type Shown, shownByCosigners } from "./cosigners.ts";
+import { BadKeys, type Followable, type KeyFrom, keysOfRemote } from "./keys.ts";
 import type { Seen } from "./seen.ts";
 import type { Remote } from "./source.ts";
 import { walk } from "./walk.ts";
@@ -19,6 +21,7 @@ export type Following = {
   /** What was seen before, of all logs. */
   readonly seen: Readonly<Record<string, Seen>>;
   readonly vkey?: string | undefined;
+  readonly recovery?: string | undefined;
   /** The key that a log is remembered by from elsewhere. */
   readonly knownKey?: ((origin: string) => string | undefined) | undefined;
   readonly policy?: Policy | undefined;
@@ -31,8 +34,11 @@ export type Followed = {
   readonly exit: 0 | 3;
   readonly origin?: string;
   readonly size?: number;
+  /** The key that is trusted, the one that signs the checkpoint, and the file `keys` that leads from one to the other. */
   readonly vkey?: string;
-  readonly keyFrom?: "--vkey" | "remembered" | "the log itself";
+  readonly keyFrom?: KeyFrom;
+  readonly signedWith?: string;
+  readonly keys?: string | undefined;
   readonly standing?: Standing;
   /** The checkpoint as it is served now. */
   readonly note: string;
@@ -57,41 +63,38 @@ export async function followLog(asked: Following): Promise<Followed> {
     const known = Object.hasOwn(seen, origin) ? seen[origin]! : undefined;
     const elsewhere = Object.entries(seen).find(([name, { url }]) => url === remote.prefix && name !== origin);
     if (elsewhere && !known) throw new Malformed(`here was the log ${elsewhere[0]}, and now it is ${origin}`);
-    const { vkey, keyFrom } = await keyOf(asked, origin, known);
-    const checkpoint = await openCheckpoint(note, parseVkey(vkey), verifyEd25519);
+    const remembered = known?.vkey ?? asked.knownKey?.(origin);
+    const { vkey, keyFrom, keys, text } = await keysOfRemote({ remote, vkey: asked.vkey, recovery: asked.recovery, known, remembered });
+    const checkpoint = await keys.openCheckpoint(note, vkey, verifyEd25519);
     const standing = await standingOf(note, asked.policy ?? nobody, verifyEd25519);
-    const about = { origin, size: checkpoint.size, vkey, keyFrom, standing, note };
-    const result = { ...about, ...(await compared(asked, checkpoint, vkey, note, known)) };
+    const signedWith = keys.at(checkpoint.size);
+    const about = { origin, size: checkpoint.size, vkey, keyFrom, signedWith, keys: text, standing, note };
+    const result = { ...about, ...(await compared(asked, { checkpoint, note, vkey, keys, text }, known)) };
     if (result.exit === 0 && !standing.isQuorum)
       return { ...result, exit: 3, problem: { file: "checkpoint", reason: standingInWords(standing) } };
     return result;
   } catch (fault) {
+    if (fault instanceof BadKeys) return { exit: 3, note, read: 0, problem: { file: "keys", reason: fault.message } };
     if (!(fault instanceof Malformed)) throw fault;
     return { exit: 3, note, read: 0, problem: { file: "checkpoint", reason: fault.message } };
   }
 }
 
-async function keyOf(
-  { vkey, knownKey, remote }: Following,
-  origin: string,
-  known: Seen | undefined,
-): Promise<Required<Pick<Followed, "vkey" | "keyFrom">>> {
-  if (vkey !== undefined) return { vkey, keyFrom: "--vkey" };
-  const remembered = known?.vkey ?? knownKey?.(origin);
-  return remembered === undefined ? { vkey: await remote.key(), keyFrom: "the log itself" } : { vkey: remembered, keyFrom: "remembered" };
-}
-
 type Compared = Pick<Followed, "exit" | "before" | "read" | "isOlder" | "problem" | "fork" | "notes">;
 
-async function compared(asked: Following, checkpoint: Checkpoint, vkey: string, note: string, known: Seen | undefined): Promise<Compared> {
+/** The checkpoint as it is shown now, and the keys that speak for it. */
+type Now = Pick<Shown, "checkpoint" | "note"> & Pick<Followable, "vkey" | "keys" | "text">;
+
+async function compared(asked: Following, now: Now, known: Seen | undefined): Promise<Compared> {
+  const { checkpoint, keys } = now;
   const { remote, complete, policy, progress = () => {} } = asked;
-  const before: Shown | undefined = known && { by: "seen here before", checkpoint: await knownTree(known, vkey), note: known.checkpoint };
-  const watched = policy ? await shownByCosigners(policy, checkpoint.origin, vkey) : { shown: [], notes: [] };
+  const before: Shown | undefined = known && { by: "seen here before", checkpoint: await knownTree(known, keys), note: known.checkpoint };
+  const watched = policy ? await shownByCosigners(policy, checkpoint.origin, keys) : { shown: [], notes: [] };
   const shown = [...(before ? [before] : []), ...watched.shown];
   const about = { ...(before && { before: before.checkpoint.size }), notes: watched.notes };
   const bad = (problem: Problem): Compared => ({ exit: 3, read: 0, ...about, problem });
   const unlike = shown.find((each) => each.checkpoint.size === checkpoint.size && !equalBytes(each.checkpoint.root, checkpoint.root));
-  if (unlike) return { ...about, read: 0, ...forkOf(unlike, { checkpoint, note }, vkey) };
+  if (unlike) return { ...about, read: 0, ...forkOf(unlike, now) };
   const greater = shown.filter((each) => each.checkpoint.size > checkpoint.size);
   for (const each of greater) {
     // A cosigner may be a moment ahead of what the log shows.
@@ -102,10 +105,10 @@ async function compared(asked: Following, checkpoint: Checkpoint, vkey: string, 
   const isOlder = before !== undefined && greater.includes(before);
   const lesser = shown.filter((each) => !greater.includes(each));
   const readBefore = complete || !before || isOlder ? 0 : before.checkpoint.size;
-  const walked = await walk({ remote, checkpoint, vkey, readBefore, shown: lesser, progress });
+  const walked = await walk({ remote, checkpoint, keys, readBefore, shown: lesser, progress });
   const result = { ...about, read: walked.read, ...(isOlder && { isOlder }) };
   if (walked.problem) return { exit: 3, ...result, problem: walked.problem };
-  if (walked.otherwise) return { ...result, ...forkOf(walked.otherwise.shown, { checkpoint, note }, vkey, walked.otherwise) };
+  if (walked.otherwise) return { ...result, ...forkOf(walked.otherwise.shown, now, walked.otherwise) };
   if (before && !isOlder && !(await isConsistent(remote, before.checkpoint, checkpoint))) {
     const reason = `no proof from ${before.checkpoint.size} to ${checkpoint.size} that verifies`;
     return { exit: 3, ...result, problem: { file: "consistency", reason } };
@@ -120,22 +123,17 @@ const heldBack = ({ size }: Checkpoint, { by, checkpoint }: Shown) =>
   `it shows ${size} entries and has signed ${checkpoint.size} (${by}): it was put back to an older state, or holds entries back`;
 
 /** `now` is of no fewer entries. */
-function forkOf(
-  shown: Shown,
-  now: Pick<Shown, "checkpoint" | "note">,
-  vkey: string,
-  begins?: Fork["begins"],
-): Pick<Compared, "exit" | "problem" | "fork"> {
+function forkOf(shown: Shown, now: Now, begins?: Fork["begins"]): Pick<Compared, "exit" | "problem" | "fork"> {
   const sizes = [shown.checkpoint.size, now.checkpoint.size] as const;
   const reason = `FORK: the log signed two histories, one of ${sizes[0]} entries (${shown.by}) and one of ${sizes[1]}`;
-  const text = writeFork({ vkey, checkpoints: [shown.note, now.note], begins });
+  const text = writeFork({ vkey: now.vkey, checkpoints: [shown.note, now.note], begins, keys: now.text });
   return { exit: 3, problem: { file: "checkpoint", reason }, fork: { text, sizes } };
 }
 
 /** What was written down here verified then; it is asked again, for the file may have been changed, and the key by --vkey. */
-async function knownTree({ checkpoint }: Seen, vkey: string): Promise<Checkpoint> {
+async function knownTree({ checkpoint }: Seen, keys: LogKeys): Promise<Checkpoint> {
   try {
-    return await openCheckpoint(checkpoint, parseVkey(vkey), verifyEd25519);
+    return await keys.openAny(checkpoint, verifyEd25519);
   } catch (fault) {
     if (!(fault instanceof Malformed)) throw fault;
     throw new BadConfiguration(`the checkpoint that was seen before is not one of this key: ${fault.message}`);

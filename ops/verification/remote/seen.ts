@@ -6,7 +6,10 @@ import { BadConfiguration } from "../../terminal.ts";
 export const seenFile = (home: string) => join(home, "followed-logs.json");
 
 export type Seen = {
+  /** The key that was trusted first. */
   readonly vkey: string;
+  /** The file `keys` as it was seen last, where the log ever changed one. */
+  readonly keys?: string | undefined;
   /** Where it was seen last. */
   readonly url: string;
   /** The last checkpoint that verified whole, as it was served. */

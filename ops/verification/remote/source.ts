@@ -5,6 +5,7 @@ import { NotThere } from "../../terminal.ts";
 
 const answerMs = 30_000;
 const smallBytesMax = 1_048_576;
+const keysBytesMax = 16_777_216;
 /** 256 entries of the greatest length. */
 const bundleBytesMax = 256 * (2 + 0xffff);
 
@@ -14,6 +15,8 @@ export type Remote = {
   readonly checkpoint: () => Promise<string>;
   /** The key that it says is its own. */
   readonly key: () => Promise<string>;
+  /** The history of its keys; undefined where it shows none. */
+  readonly keys: () => Promise<string | undefined>;
   /** The bytes of a tile; of a full one where the partial one is gone. */
   readonly tile: (tile: Tile) => Promise<{ readonly bytes: Uint8Array; readonly isFull: boolean }>;
   /** One event as it is shown to guests. */
@@ -36,6 +39,10 @@ export function openRemote(url: string): Remote {
     prefix,
     checkpoint: () => text("checkpoint"),
     key: async () => (await text("key")).trim(),
+    async keys() {
+      const bytes = await get(`${prefix}/keys`, keysBytesMax);
+      return bytes && (fromUtf8(bytes) ?? "");
+    },
     async tile(tile) {
       const bytes = await get(`${prefix}/${tilePath(tile)}`, bundleBytesMax);
       if (bytes || tile.width === tileWidth)

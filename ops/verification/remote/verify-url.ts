@@ -11,6 +11,7 @@ import { openRemote } from "./source.ts";
 
 export type VerifyUrl = {
   readonly vkey?: string | undefined;
+  readonly recovery?: string | undefined;
   readonly policy?: Policy | undefined;
   readonly complete?: boolean | undefined;
   readonly json?: boolean | undefined;
@@ -19,7 +20,7 @@ export type VerifyUrl = {
 };
 
 /** The exit status. Throws `NotThere` when the log does not answer. */
-export async function verifyUrl(url: string, { vkey, policy, complete, json, state }: VerifyUrl): Promise<number> {
+export async function verifyUrl(url: string, { vkey, recovery, policy, complete, json, state }: VerifyUrl): Promise<number> {
   if (vkey !== undefined) assertKey(vkey);
   if (!URL.canParse(url)) throw new Usage(`${url} is not a url`);
   const { home } = readConfig(process.env).config;
@@ -30,6 +31,7 @@ export async function verifyUrl(url: string, { vkey, policy, complete, json, sta
     remote,
     seen: seenIn(file),
     vkey,
+    recovery,
     knownKey: (origin) => knownKey(home, origin),
     policy,
     complete,
@@ -38,8 +40,14 @@ export async function verifyUrl(url: string, { vkey, policy, complete, json, sta
   const { exit, origin, fork, isOlder, note } = followed;
   const evidence = fork && writeEvidence(file, origin!, fork.sizes, fork.text);
   if (exit === 0 && !isOlder)
-    remember(file, origin!, { vkey: followed.vkey!, url: remote.prefix, checkpoint: note, at: new Date().toISOString() });
-  const { fork: _, ...told } = followed;
+    remember(file, origin!, {
+      vkey: followed.vkey!,
+      keys: followed.keys,
+      url: remote.prefix,
+      checkpoint: note,
+      at: new Date().toISOString(),
+    });
+  const { fork: _, keys: __, ...told } = followed;
   if (json) printJson({ ...told, ...(evidence !== undefined && { evidence }) });
   else for (const line of inWords(followed, remote.prefix, file, evidence)) print(line);
   return exit === 0 ? exits.done : exits.verificationFailed;
@@ -57,7 +65,7 @@ function assertKey(vkey: string): void {
 const count = (number: number) => number.toLocaleString("en");
 
 function inWords(followed: Followed, prefix: string, file: string, evidence: string | undefined): string[] {
-  const { origin, size, vkey, keyFrom, standing, before, read, isOlder, problem } = followed;
+  const { origin, size, vkey, keyFrom, signedWith, standing, before, read, isOlder, problem } = followed;
   const line = (what: string, text: string) => `  ${what.padEnd(13)}${text}`;
   return [
     origin === undefined ? prefix : `${origin} ${dim(`at ${prefix}`)}`,
@@ -67,6 +75,9 @@ function inWords(followed: Followed, prefix: string, file: string, evidence: str
       ? [line("seen before", "never: from now on it is held against this")]
       : [line("seen before", seenBefore(before, size!, isOlder))]),
     ...(vkey === undefined ? [] : [line("key", `${vkey} ${dim(`(${keyInWords[keyFrom!]})`)}`)]),
+    ...(signedWith === undefined || signedWith === vkey
+      ? []
+      : [line("its key now", `${signedWith} ${dim("(the log changed its key, and shows how)")}`)]),
     ...(followed.notes ?? []).map((note) => line("note", note)),
     line("kept in", file),
     ...(evidence === undefined ? [] : [line("evidence", `${evidence}: show it around, minutebook verify checks it`)]),

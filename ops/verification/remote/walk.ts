@@ -5,6 +5,8 @@ import { appendLeaf, consistencyProof, emptyFrontier, type Frontier, frontierRoo
 import { EntryChecker, type Checkpoint, type Problem } from "../../../domain/log/verify.ts";
 import { isObject, type Told } from "../../../domain/log/verify/payload.ts";
 import type { Json } from "../../../domain/log/canonical-json.ts";
+import { faultOfKeys } from "../../../domain/log/verify/keys/bundle-keys.ts";
+import type { LogKeys } from "../../../domain/log/verify/keys/log-keys.ts";
 import type { Shown } from "./cosigners.ts";
 import type { Remote } from "./source.ts";
 
@@ -15,7 +17,7 @@ const aheadMax = 8;
 export type Walk = {
   readonly remote: Remote;
   readonly checkpoint: Checkpoint;
-  readonly vkey: string;
+  readonly keys: LogKeys;
   /** So many entries were read before: now their hashes are. */
   readonly readBefore: number;
   /** Trees that this one should begin with, none of them greater. */
@@ -31,10 +33,11 @@ export type Walked = {
   readonly otherwise?: { readonly shown: Shown; readonly root: Uint8Array; readonly proof: readonly Uint8Array[] } | undefined;
 };
 
-export async function walk({ remote, checkpoint, vkey, readBefore, shown, progress }: Walk): Promise<Walked> {
+export async function walk({ remote, checkpoint, keys, readBefore, shown, progress }: Walk): Promise<Walked> {
   const { size, origin } = checkpoint;
   const from = Math.floor(readBefore / tileWidth) * tileWidth;
-  const sizes = new Set(shown.map((each) => each.checkpoint.size));
+  const told = keys.trees.filter((tree) => tree.size <= size);
+  const sizes = new Set([...told, ...shown.map((each) => each.checkpoint)].map((tree) => tree.size));
   const roots = new Map<number, Uint8Array>([[0, sha256("")]]);
   const tiles: Uint8Array[] = [];
   let tree: Frontier = emptyFrontier;
@@ -43,7 +46,7 @@ export async function walk({ remote, checkpoint, vkey, readBefore, shown, progre
   const level0 = [...tilesOf(size)].filter(({ level }) => level === 0);
   for await (const { tile, hashes, entries } of filesOf(remote, level0, from)) {
     if (!hashes) return { problem: { file: tilePath(tile), reason: "not a tile of this width" }, read: tree.size };
-    if (tree.size === from) checker = new EntryChecker({ log: origin, vkey, from, before: tree.hashes });
+    if (tree.size === from) checker = new EntryChecker({ log: origin, vkey: keys.vkey, from, before: tree.hashes });
     const first = tree.size;
     tiles.push(concat(...hashes));
     for (const hash of hashes) {
@@ -57,12 +60,18 @@ export async function walk({ remote, checkpoint, vkey, readBefore, shown, progre
   if (problem) return { problem, read };
   if (!equalBytes(frontierRoot(tree), checkpoint.root))
     return { problem: { file: "checkpoint", reason: "the tiles do not make the root that it signs" }, read };
-  problem = await upperTiles(remote, tiles, size);
+  problem = (checker && faultOfKeys(keys, checker, from, true)) ?? faultOfTold(told, roots) ?? (await upperTiles(remote, tiles, size));
   if (problem) return { problem, read };
   const other = shown.find((each) => !equalBytes(roots.get(each.checkpoint.size)!, each.checkpoint.root));
   if (!other) return { read };
   const { size: first } = other.checkpoint;
   return { read, otherwise: { shown: other, root: roots.get(first)!, proof: await consistencyProof(first, size, nodesIn(tiles)) } };
+}
+
+/** What the history of the keys says of the tree, and the tree says otherwise. */
+function faultOfTold(told: readonly Checkpoint[], roots: ReadonlyMap<number, Uint8Array>): Problem | undefined {
+  const other = told.find(({ size, root }) => !equalBytes(roots.get(size)!, root));
+  return other && { file: "keys", reason: `its tree of ${other.size} entries is not this log's` };
 }
 
 type Files = {

@@ -1,7 +1,7 @@
 /** Checkpoints: every signature on the page is checked here, and that a later tree begins with an earlier one. */
 import { fromB64 } from "../../../domain/log/hash.ts";
 import { cosignaturesOf, parseCosignerKey } from "../../../domain/log/signed/cosignature.ts";
-import type { LogKeys } from "../../../domain/log/keys/log-keys.ts";
+import type { LogKeys } from "../../../domain/log/verify/keys/log-keys.ts";
 import type { Checkpoint } from "../../../domain/log/verify/note.ts";
 import { checkConsistency } from "../../../domain/log/verify/tree.ts";
 import { badge, byId, moment } from "./shown/elements.ts";

@@ -1,6 +1,8 @@
 /** Says of any files whether they are a bundle, a receipt, a stream proof, a promise or a fork, and whether what they hold verifies. */
 import { Malformed } from "../../../domain/log/canonical-json.ts";
+import { isKeys, openKeys, type LogKeys } from "../../../domain/log/verify/keys/log-keys.ts";
 import { parseVkey } from "../../../domain/log/note.ts";
+import { reasonOf as reasonWithPlace } from "../../../domain/log/verify/examine.ts";
 import { isFork, openFork } from "../../../domain/log/signed/fork.ts";
 import { isPromise } from "../../../domain/log/signed/promise.ts";
 import { verifyPromise } from "../../../domain/log/signed/promise-kept.ts";
@@ -12,8 +14,9 @@ import { bundleFinding, forkFinding, promiseFinding, receiptFinding, streamFindi
 
 export type Options = {
   readonly verify: VerifyEd25519;
-  /** The log's key, from somewhere else than the files. */
+  /** The log's key, from somewhere else than the files, and its recovery key. */
   readonly vkey?: string | undefined;
+  readonly recovery?: string | undefined;
   /** What a checkpoint's cosignatures amount to. */
   readonly cosigners?: Cosigners | undefined;
   readonly complete?: boolean | undefined;
@@ -41,7 +44,7 @@ const receiptBytesMax = 16_777_216;
 const streamBytesMax = 268_435_456;
 /** Enough to tell by what a file is. */
 const headBytes = 64;
-const bundleFiles = ["manifest.json", "checkpoint", "entries.jsonl", "leaves"] as const;
+const bundleFiles = ["manifest.json", "checkpoint", "entries.jsonl", "leaves", "keys"] as const;
 /** What a bundle cannot be without. The order is that in which they are missed. */
 const needed = bundleFiles.slice(0, 3);
 
@@ -65,7 +68,10 @@ async function verifyEach(pieces: readonly Piece[], options: Options): Promise<F
   if (twice !== undefined) return { exit: 2, say: `There are several files ${twice}: give one bundle at a time.` };
   const isBundle = options.isBundle === true || byName.has("manifest.json") || byName.has("entries.jsonl");
   const others = pieces.filter((piece) => !(isBundle && (bundleFiles as readonly string[]).includes(nameOf(piece))));
-  const notes = await notesAmong(others);
+  const noted = await notesAmong(others);
+  const notes = noted.filter(({ kind }) => kind !== "list of keys");
+  const listed = noted.filter(({ kind }) => kind === "list of keys");
+  if (listed.length > 1) return { exit: 2, say: "Give one log's keys at a time." };
   const promise = notes.find(({ kind }) => kind === "promise");
   const receipt = notes.find(({ kind }) => kind === "receipt");
   const fork = notes.find(({ kind }) => kind === "fork");
@@ -77,15 +83,24 @@ async function verifyEach(pieces: readonly Piece[], options: Options): Promise<F
   if (notes.length > 0 && vkey === undefined) return { exit: 2, say: `A ${notes[0]!.kind} does not say whose it is: give the log's key.` };
   const bundle = isBundle ? await openBundle(byName) : undefined;
   if (bundle && "reason" in bundle) return refused(bundle);
+  const keys = listed[0] && (await keysIn(listed[0].text, options));
+  if (keys && "reason" in keys) return refused(keys);
   if (promise) {
     const against = bundle ? { bundle } : receipt && { receipt: receipt.text };
-    return promiseFinding(await verifyPromise(promise.text, against, { ...options, vkey: vkey! }));
+    return promiseFinding(await verifyPromise(promise.text, against, { ...options, keys, vkey: vkey! }));
   }
   if (bundle && (receipt || stream)) return { exit: 2, say: "Give a bundle, a receipt or a stream proof, one at a time." };
-  if (stream) return streamFinding(await verifyStream(stream.text, { ...options, vkey: vkey! }));
-  if (receipt)
-    return receiptFinding(await verifyReceipt(receipt.text, { vkey: vkey!, verify: options.verify, cosigners: options.cosigners }));
-  return bundleFinding(await verifyBundle(bundle!, options), vkey !== undefined);
+  if (stream) return streamFinding(await verifyStream(stream.text, { ...options, keys, vkey: vkey! }));
+  if (receipt) return receiptFinding(await verifyReceipt(receipt.text, { ...options, keys, vkey: vkey! }));
+  return bundleFinding(await verifyBundle(bundle!, { ...options, keys }), vkey !== undefined);
+}
+
+async function keysIn(text: string, { verify, recovery }: Options): Promise<LogKeys | Problem> {
+  try {
+    return await openKeys(text, { verify, recovery });
+  } catch (fault) {
+    return { file: "keys", reason: reasonWithPlace(fault) };
+  }
 }
 
 const neither =
@@ -97,7 +112,7 @@ function groupsOf(pieces: readonly Piece[]): ReadonlyMap<string, readonly Piece[
   return groups;
 }
 
-type Noted = { readonly kind: "receipt" | "stream proof" | "promise" | "fork"; readonly text: string };
+type Noted = { readonly kind: "receipt" | "stream proof" | "promise" | "fork" | "list of keys"; readonly text: string };
 
 async function notesAmong(pieces: readonly Piece[]): Promise<readonly Noted[]> {
   const notes: Noted[] = [];
@@ -113,6 +128,7 @@ async function notesAmong(pieces: readonly Piece[]): Promise<readonly Noted[]> {
     const text = piece.size > receiptBytesMax ? "" : await textOf(piece, receiptBytesMax).catch(() => "");
     if (isPromise(text)) notes.push({ kind: "promise", text });
     else if (isFork(text)) notes.push({ kind: "fork", text });
+    else if (isKeys(text) || nameOf(piece) === "keys") notes.push({ kind: "list of keys", text });
     // By its name too: one that was changed in its first line is still one that does not verify.
     else if (text.startsWith("c2sp.org/tlog-proof@") || piece.path.endsWith(".tlog-proof")) notes.push({ kind: "receipt", text });
     else if (piece.path.endsWith(".tlog-promise")) notes.push({ kind: "promise", text });
@@ -138,16 +154,22 @@ async function openBundle(byName: ReadonlyMap<string, readonly Piece[]>): Promis
   const missing = needed.find((name) => !byName.has(name));
   if (missing !== undefined) return { file: missing, reason: "the file is missing" };
   const [manifest, checkpoint, entries] = needed.map((name) => byName.get(name)![0]!) as [Piece, Piece, Piece];
-  const leaves = byName.get("leaves")?.[0];
+  const [leaves, keys] = ["leaves", "keys"].map((name) => byName.get(name)?.[0]);
   const texts: string[] = [];
-  for (const small of [manifest, checkpoint]) {
+  for (const small of [manifest, checkpoint, ...(keys ? [keys] : [])]) {
     try {
-      texts.push(await textOf(small, smallFileBytesMax));
+      texts.push(await textOf(small, small === keys ? receiptBytesMax : smallFileBytesMax));
     } catch (fault) {
       return { file: nameOf(small), reason: reasonOf(fault) };
     }
   }
-  return { manifest: texts[0]!, checkpoint: texts[1]!, entries: chunksOf(entries), leaves: leaves && (() => chunksOf(leaves)) };
+  return {
+    manifest: texts[0]!,
+    checkpoint: texts[1]!,
+    keys: texts[2],
+    entries: chunksOf(entries),
+    leaves: leaves && (() => chunksOf(leaves)),
+  };
 }
 
 const refused = (problem: Problem): Finding =>

@@ -1,5 +1,5 @@
 /** The keys that spoke for the log, one after another, each change proven; only asked for where one key is not enough. */
-import { type LogKeys, openKeys } from "../../../../domain/log/keys/log-keys.ts";
+import { type LogKeys, openKeys } from "../../../../domain/log/verify/keys/log-keys.ts";
 import { textAt } from "../asking/log.ts";
 import { verify } from "./verifying.ts";
 

@@ -1,7 +1,7 @@
 /** Whether what is shown here now is the log that was shown before: every page asks this when it opens, and once a minute. */
 import { Malformed } from "../../../../domain/log/canonical-json.ts";
 import { equalBytes, fromB64 } from "../../../../domain/log/hash.ts";
-import type { LogKeys } from "../../../../domain/log/keys/log-keys.ts";
+import type { LogKeys } from "../../../../domain/log/verify/keys/log-keys.ts";
 import { type Checkpoint, openCheckpoint, parseVkey, type VerifyEd25519 } from "../../../../domain/log/verify/note.ts";
 import { checkConsistency } from "../../../../domain/log/verify/tree.ts";
 import type { Alarm, Memory, Seen } from "./memory.ts";

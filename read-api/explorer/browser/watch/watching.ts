@@ -1,5 +1,5 @@
 /** One look at the log for all that a page does: its scripts check with the key that this browser remembers, not with the one that is served now. */
-import type { LogKeys } from "../../../../domain/log/keys/log-keys.ts";
+import type { LogKeys } from "../../../../domain/log/verify/keys/log-keys.ts";
 import { get } from "../asking/log.ts";
 import { verify } from "../proof/verifying.ts";
 import { type Judged, judged, type World } from "./judged.ts";

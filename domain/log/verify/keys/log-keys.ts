@@ -2,11 +2,11 @@
  * Which key speaks for a log, from its first entry on: the history of its keys, walked change by change. Each key gives way to the next
  * inside the log, in a tree that both sign; a recovery key, named before, can do so in the place of one that is lost or in wrong hands.
  */
-import { canonical, Malformed, parseCanonical, type Json } from "../canonical-json.ts";
-import { b64, equalBytes } from "../hash.ts";
+import { Malformed, parseCanonical, type Json } from "../../canonical-json.ts";
+import { equalBytes } from "../../hash.ts";
 import { isSigned, openNote, parseNote, parseVkey, type VerificationKey, type VerifyEd25519 } from "../note.ts";
-import { openCheckpoint, parseCheckpoint, type Checkpoint } from "../verify/note.ts";
-import { isObject } from "../verify/payload.ts";
+import { openCheckpoint, parseCheckpoint, type Checkpoint } from "../note.ts";
+import { isObject } from "../payload.ts";
 import { readChange, type KeyChange, type Naming, type Rotation } from "./read-change.ts";
 import { parseRecoveryKey, recoveryMessage, renamingMessage } from "./recovery.ts";
 
@@ -17,11 +17,6 @@ const changesMax = 1_000;
 type Signing = { readonly vkey: string; readonly key: VerificationKey; readonly from: number };
 /** Trees of more than `after` entries and at most `upTo` were signed while the key was in wrong hands, as the recovery key says. */
 type GivenUp = { readonly after: number; readonly upTo: number };
-
-/** The text of the file `keys`: the receipts in the order of the log. */
-export function writeKeys(keys: { readonly origin: string; readonly vkey: string; readonly changes: readonly string[] }): string {
-  return `${canonical({ format, origin: keys.origin, vkey: keys.vkey, changes: [...keys.changes] })}\n`;
-}
 
 /** Whether a file says that it is one. */
 export const isKeys = (text: string): boolean => /^\{"changes":\[/.test(text);
@@ -92,6 +87,12 @@ export class LogKeys {
     return this.signing.map(({ vkey }) => vkey);
   }
 
+  /** Those that whoever trusts one of them comes to: this one and all after it. */
+  after(trusted: string): readonly string[] {
+    const at = this.vkeys.indexOf(trusted);
+    return at < 0 ? [] : this.vkeys.slice(at);
+  }
+
   /** The key that signs the log now. */
   get latest(): string {
     return this.signing.at(-1)!.vkey;
@@ -125,6 +126,7 @@ export class LogKeys {
    * other of the log's keys must be good too. Throws `Malformed`.
    */
   readonly openCheckpoint = async (note: string, trusted: string, verify: VerifyEd25519): Promise<Checkpoint> => {
+    if (this.changes.length === 0 && trusted === this.vkey) return openCheckpoint(note, this.signing[0]!.key, verify);
     const checkpoint = parseCheckpoint(parseNote(note).text);
     this.assertLeads(trusted, checkpoint.size);
     const gone = this.givenUpAt(checkpoint.size);
@@ -135,7 +137,14 @@ export class LogKeys {
     return this.openAnyway(note, verify);
   };
 
-  /** The same, whoever is trusted and whatever was given up: for whoever holds the log itself. */
+  /** Signed by any of the log's keys, whatever its turn was: what one of them signs out of turn is evidence too. */
+  async openAny(note: string, verify: VerifyEd25519): Promise<Checkpoint> {
+    const { signatures } = parseNote(note);
+    const isOf = ({ key }: Signing) => signatures.some(({ name, keyId }) => name === key.name && equalBytes(keyId, key.keyId));
+    return openCheckpoint(note, (this.signing.find(isOf) ?? this.signing[0]!).key, verify);
+  }
+
+  /** Signed by the key of its size, whoever is trusted and whatever was given up: for whoever holds the log itself. */
   readonly openAnyway = async (note: string, verify: VerifyEd25519): Promise<Checkpoint> => {
     const { text, signatures } = parseNote(note);
     const { size } = parseCheckpoint(text);
@@ -268,10 +277,3 @@ const inWords = (change: KeyChange) =>
   change.kind === "naming"
     ? `recovery key ${change.vkey} at leaf ${change.leaf}`
     : `${change.recovery ? "by the recovery key " : ""}${change.to} at leaf ${change.leaf}`;
-
-/** A recovery as it is recorded. */
-export const recoveredAs = ({ size, root }: Pick<Checkpoint, "size" | "root">, signature: Uint8Array) => ({
-  size,
-  root: b64(root),
-  signature: b64(signature),
-});

@@ -1,9 +1,9 @@
 /** One change of the keys that speak for a log, as it is handed around: the receipt of its entry. */
-import { Malformed, type Json } from "../canonical-json.ts";
-import { fromB64 } from "../hash.ts";
-import type { Checkpoint } from "../verify/note.ts";
-import { isObject } from "../verify/payload.ts";
-import { noteOf, readReceipt } from "../verify/receipt.ts";
+import { Malformed, type Json } from "../../canonical-json.ts";
+import { fromB64 } from "../../hash.ts";
+import type { Checkpoint } from "../note.ts";
+import { isObject } from "../payload.ts";
+import { noteOf, readReceipt } from "../receipt.ts";
 
 /** Where the entry stands, and the tree that holds it. */
 type Placed = {
