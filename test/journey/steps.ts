@@ -103,6 +103,15 @@ export async function throughTwoVotes({ ana, step, refused, until, pass, clock }
   await step(eve, "leave-community", {});
 }
 
+/** A task is claimed, and who claims it is vouched for: what falls due of both is still to come. */
+export async function throughATask({ ana, step }: Walk): Promise<void> {
+  const { body } = await step(ana, "create-task", { title: "Carry the stones" });
+  const { taskId } = body as { taskId: string };
+  await step(ana, "publish-task", { taskId });
+  await step(ben, "claim-task", { taskId });
+  await step(ana, "give-vouch", { vouchee: ben, skill: "masonry", message: "He built ours." });
+}
+
 /** A motion against the officer, which the others carry. Policies go on side by side here: the order of what they write is theirs. */
 export async function throughAMotion({ ana, step, until, pass }: Walk): Promise<void> {
   const filed = await step(cem, "file-no-confidence", { memberId: ben, role: "officer", grounds: "The books are closed." });
