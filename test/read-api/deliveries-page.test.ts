@@ -1,15 +1,12 @@
-/** The page of deliveries in a browser: what a person sees and does there, with nothing loaded from elsewhere. */
-import { existsSync } from "node:fs";
-import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
+/** The page of deliveries in a browser: what a person sees and does there, with nothing loaded from browser.elsewhere. */
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { found } from "../../ops/founding.ts";
+import { fits, openBrowser, orSayNotRun, shoot, type TabOptions, type TestBrowser, views } from "../support/browser.ts";
 import { everything, openTestInstance, type TestInstance } from "../support/instance.ts";
 import { echo, openReceiver, type Receiver, until } from "../support/receiver.ts";
 
-const browserPath = process.env["MINUTEBOOK_TEST_CHROMIUM"] ?? "/usr/bin/chromium";
-const withBrowser = existsSync(browserPath);
-if (!withBrowser) console.warn("the page of deliveries in a browser: NOT RUN, no chromium here (set MINUTEBOOK_TEST_CHROMIUM)");
-const shots = process.env["MINUTEBOOK_TEST_SHOTS"];
+const withBrowser = orSayNotRun("the page of deliveries in a browser");
 
 /** What a receiver may answer to whoever looks at its answers. */
 const hostile = `<img src=x onerror="document.title='stolen'"><script>document.title="stolen"</script>\u202egnp.exe\u0007 & "quoted"`;
@@ -17,12 +14,10 @@ const hostile = `<img src=x onerror="document.title='stolen'"><script>document.t
 describe.skipIf(!withBrowser)("the page of deliveries", () => {
   let instance: TestInstance;
   let receiver: Receiver;
-  let browser: Browser;
+  let browser: TestBrowser;
   const tokens: Record<string, string> = {};
   let webhookId: string;
   let markovId: string;
-  const said: string[] = [];
-  const elsewhere: string[] = [];
 
   const must = async (command: string, input: object) => {
     const { status, body } = await instance.post(command, input, { token: tokens["ana"]! });
@@ -53,7 +48,7 @@ describe.skipIf(!withBrowser)("the page of deliveries", () => {
     await must("draft-proposal", { title: "Roof 29" });
     await until(async () => (await states()).includes("dead"));
     await instance.settled();
-    browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox"] });
+    browser = await openBrowser(() => instance.url);
   });
   afterAll(async () => {
     await browser?.close();
@@ -61,21 +56,7 @@ describe.skipIf(!withBrowser)("the page of deliveries", () => {
     await receiver?.close();
   });
 
-  async function open(
-    path = "/deliveries",
-    more: { width?: number; colorScheme?: "light" | "dark" } = {},
-  ): Promise<{ context: BrowserContext; page: Page }> {
-    const { width = 1280, colorScheme = "light" } = more;
-    const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
-    const page = await context.newPage();
-    page.on("request", (request) => {
-      if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(instance.url)) elsewhere.push(request.url());
-    });
-    page.on("console", (message) => message.type() === "error" && said.push(message.text()));
-    page.on("pageerror", (error) => said.push(String(error)));
-    await page.goto(instance.url + path);
-    return { context, page };
-  }
+  const open = (path = "/deliveries", options?: TabOptions) => browser.open(path, options);
   async function opened(name = "ana", more = {}) {
     const tab = await open("/deliveries", more);
     await tab.page.getByLabel("A bearer token").fill(tokens[name]!);
@@ -88,15 +69,13 @@ describe.skipIf(!withBrowser)("the page of deliveries", () => {
     await page.getByRole("heading", { name: "Secrets" }).waitFor();
   };
   const status = (page: Page, text: string | RegExp) => page.getByRole("status").filter({ hasText: text }).first().waitFor();
-  const shoot = async (page: Page, name: string) =>
-    void (shots && (await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true })));
 
   it("asks for a token, keeps it in its tab alone, and forgets it", async () => {
     const { context, page } = await open();
     await page.getByLabel("A bearer token").fill("nonsense");
     await page.getByRole("button", { name: "Look" }).click();
     await status(page, "The token was refused");
-    said.length = 0; // A browser tells of every 401 by itself.
+    browser.said.length = 0; // A browser tells of every 401 by itself.
     await page.getByLabel("A bearer token").fill(`Bearer ${tokens["ana"]}`);
     await page.keyboard.press("Enter");
     await page.getByRole("link", { name: /standard/ }).waitFor();
@@ -283,7 +262,7 @@ describe.skipIf(!withBrowser)("the page of deliveries", () => {
     await must("pause-webhook", { webhookId });
     await page.getByRole("button", { name: "Pause" }).click();
     await status(page, "The webhook is paused or disabled already.");
-    said.length = 0;
+    browser.said.length = 0;
     await must("resume-webhook", { webhookId });
     await context.close();
   });
@@ -311,8 +290,8 @@ describe.skipIf(!withBrowser)("the page of deliveries", () => {
     expect(script.headers.get("content-type")).toBe("text/javascript; charset=utf-8");
     expect((await script.text()).length).toBeLessThan(20_000);
     await context.close();
-    expect(elsewhere).toEqual([]);
-    expect(said).toEqual([]);
+    expect(browser.elsewhere).toEqual([]);
+    expect(browser.said).toEqual([]);
     expect(markovId).not.toBe(webhookId);
   });
 });

@@ -1,130 +1,43 @@
 /** The explorer in a browser: the log leafed through, one event proven, checkpoints compared; and what a lie looks like there. */
 import { generateKeyPairSync, sign } from "node:crypto";
-import { existsSync } from "node:fs";
-import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { cosign, formatCosignerKey } from "../../domain/log/signed/cosignature.ts";
 import { parseNote } from "../../domain/log/verify/note.ts";
-import { found } from "../../ops/founding.ts";
 import { keepCosignature } from "../../projections/cosignatures.ts";
-import { openTestInstance, type TestInstance } from "../support/instance.ts";
+import { fits, orSayNotRun, shoot, views } from "../support/browser.ts";
+import type { TestInstance } from "../support/instance.ts";
 import { until } from "../support/receiver.ts";
+import { type Explored, openExplored } from "./explored.ts";
 
-const browserPath = process.env["MINUTEBOOK_TEST_CHROMIUM"] ?? "/usr/bin/chromium";
-const withBrowser = existsSync(browserPath);
-if (!withBrowser) console.warn("the explorer in a browser: NOT RUN, no chromium here (set MINUTEBOOK_TEST_CHROMIUM)");
-const shots = process.env["MINUTEBOOK_TEST_SHOTS"];
+const withBrowser = orSayNotRun("the explorer in a browser");
 
 const hostile = `<img src=x onerror="document.title='stolen'"><script>document.title="stolen"</script> & "quoted"`;
-const themes = [
-  [360, "light"],
-  [360, "dark"],
-  [1280, "light"],
-  [1280, "dark"],
-] as const;
-
 describe.skipIf(!withBrowser)("the explorer", () => {
+  let explored: Explored;
   let instance: TestInstance;
-  let browser: Browser;
-  const tokens: Record<string, string> = {};
-  const ids: Record<string, string> = {};
   let drafted: string;
   let decided: string;
-  const said: string[] = [];
-  const elsewhere: string[] = [];
-
-  const must = async (command: string, input: object) => {
-    const { status, body } = await instance.post(command, input, { token: tokens["ana"]! });
-    if (status !== 201) throw new Error(`${command}: ${JSON.stringify(body)}`);
-    return body;
-  };
-  const signedSize = async () => Number((await (await fetch(`${instance.url}/log/checkpoint`)).text()).split("\n")[1]);
-  const covered = async () => {
-    await instance.settled();
-    const { size } = (await instance.log.head())!;
-    await until(async () => (await signedSize()) >= size!);
-  };
-  const idOf = async (type: string): Promise<string> => {
-    const [row] = await instance.database.query<{ event_id: string }>(
-      "select event_id from read.log_entry where type = $1 order by leaf_index desc limit 1",
-      [type],
-    );
-    return row!.event_id;
-  };
-
-  /** Ana and ben are for it, cem was and is not any more. */
-  async function decideOne(): Promise<string> {
-    const { proposalId } = await must("draft-proposal", { title: "A well for the square", body: "Ten metres deep.", tags: ["wells"] });
-    await must("grant-role", { memberId: ids["ana"], role: "officer" });
-    await must("open-voting", { proposalId, closesAt: new Date(Date.now() + 3_600_000).toISOString() });
-    for (const [name, choice] of [
-      ["ana", "for"],
-      ["ben", "for"],
-      ["cem", "for"],
-    ] as const)
-      expect((await instance.post("cast-ballot", { proposalId, choice }, { token: tokens[name]! })).status).toBe(201);
-    expect((await instance.post("revise-ballot", { proposalId, choice: "against" }, { token: tokens["cem"]! })).status).toBe(201);
-    await must("close-voting", { proposalId });
-    await until(async () => (await instance.ask(`{ proposal(id: "${proposalId}") { state } }`)).proposal.state === "adopted");
-    return proposalId;
-  }
 
   beforeAll(async () => {
-    instance = await openTestInstance();
-    const founded = await found(instance, "The Well", "ana");
-    if ("problem" in founded) throw new Error(founded.problem.detail);
-    ids["ana"] = founded.memberId;
-    tokens["ana"] = await instance.identity.issue(founded.memberId);
-    await covered();
-    for (const name of ["ben", "cem"]) {
-      const { memberId } = await must("admit-member", { displayName: name });
-      ids[name] = memberId;
-      tokens[name] = await instance.identity.issue(memberId);
-    }
-    await must("grant-role", { memberId: ids["ben"], role: "auditor" });
-    await covered();
-    decided = await decideOne();
-    for (let n = 1; n <= 60; n++) await must("draft-proposal", { title: n === 60 ? hostile : `Roof ${n}` });
-    await covered();
-    drafted = await idOf("ProposalDrafted");
-    browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox"] });
+    explored = await openExplored();
+    ({ instance } = explored);
+    decided = await explored.decideOne();
+    for (let n = 1; n <= 60; n++) await explored.must("draft-proposal", { title: n === 60 ? hostile : `Roof ${n}` });
+    await explored.covered();
+    drafted = await explored.idOf("ProposalDrafted");
   });
-  afterAll(async () => {
-    await browser?.close();
-    await instance?.close();
-  });
+  afterAll(() => explored?.close());
 
-  type More = { readonly width?: number; readonly colorScheme?: "light" | "dark"; readonly as?: string; readonly script?: boolean };
-  async function open(
-    path: string,
-    more: More = {},
-    before?: (page: Page) => Promise<unknown>,
-  ): Promise<{ context: BrowserContext; page: Page }> {
-    const { width = 1280, colorScheme = "light", as, script = true } = more;
-    const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme, javaScriptEnabled: script });
-    if (as !== undefined) await context.addInitScript(`sessionStorage.setItem("minutebook-token", ${JSON.stringify(tokens[as])})`);
-    const page = await context.newPage();
-    page.on("request", (request) => {
-      if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(instance.url)) elsewhere.push(request.url());
-    });
-    page.on("console", (message) => message.type() === "error" && said.push(message.text()));
-    page.on("pageerror", (error) => said.push(String(error)));
-    await before?.(page);
-    await page.goto(instance.url + path);
-    return { context, page };
-  }
+  const open: Explored["open"] = (path, options) => explored.open(path, options);
   const verdict = (page: Page, text: string) => page.getByRole("status").getByRole("heading", { name: text }).waitFor();
-  const fits = async (page: Page) =>
-    expect(await page.evaluate("document.documentElement.scrollWidth - innerWidth")).toBeLessThanOrEqual(0);
-  const shoot = async (page: Page, name: string) =>
-    void (shots && (await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true })));
   const leaves = async (page: Page) => (await page.locator(".events li").evaluateAll((items) => items.map((item) => item.id))) as string[];
 
-  it.each(themes)("shows the log, an event and the checkpoints at %i px, %s", async (width, colorScheme) => {
+  it.each(views)("shows the log, an event and the checkpoints at $width px, $colorScheme", async ({ width, colorScheme }) => {
     for (const [name, path, says] of [
       ["events", "/events", undefined],
       ["event", `/events/${drafted}`, "Verified in this browser"],
-      ["event-before", `/events/${await idOf("RoleGranted")}`, "Verified in this browser"],
+      ["event-before", `/events/${await explored.idOf("RoleGranted")}`, "Verified in this browser"],
       ["checkpoints", "/checkpoints", "Verified in this browser"],
     ] as const) {
       const { context, page } = await open(path, { width, colorScheme });
@@ -159,7 +72,7 @@ describe.skipIf(!withBrowser)("the explorer", () => {
     await page.locator(".events .stream").first().click();
     await page.waitForURL(/stream=roles/);
     expect(await page.getByLabel("Stream").inputValue()).toBe("roles");
-    await page.goto(`${instance.url}/events?by=${ids["ana"]}&type=ProposalDrafted`);
+    await page.goto(`${instance.url}/events?by=${explored.ids.ana}&type=ProposalDrafted`);
     expect((await leaves(page)).length).toBe(50);
     await page.getByRole("link", { name: "Older" }).click();
     await page.waitForURL(/before=/);
@@ -180,7 +93,7 @@ describe.skipIf(!withBrowser)("the explorer", () => {
     const other = await open("/events");
     await other.page
       .locator(".events .by")
-      .getByText(`member ${ids["ana"]!.slice(0, 8)}`)
+      .getByText(`member ${explored.ids.ana.slice(0, 8)}`)
       .first()
       .waitFor();
     expect(await other.page.content()).not.toMatch(/>@?ana</);
@@ -197,7 +110,7 @@ describe.skipIf(!withBrowser)("the explorer", () => {
     await field(".command").getByText("withheld").waitFor();
     expect(await page.locator("#fields img, #fields script").count()).toBe(0);
     expect(await page.title()).toBe("ProposalDrafted");
-    const size = await signedSize();
+    const size = await explored.signedSize();
     await page.getByRole("img", { name: new RegExp(`lead up to the root over ${size} leaves`) }).waitFor();
     await page.getByText("The hashes, from the leaf upwards").click();
     const receipt = await (await fetch(`${instance.url}/log/proofs/${drafted}`)).text();
@@ -217,9 +130,9 @@ describe.skipIf(!withBrowser)("the explorer", () => {
   });
 
   it("checks a signature also where the browser knows no Ed25519", async () => {
-    const { context, page } = await open(`/events/${drafted}`, {}, (page) =>
-      page.addInitScript("Object.defineProperty(crypto, 'subtle', { value: undefined })"),
-    );
+    const { context, page } = await open(`/events/${drafted}`, {
+      before: (page) => page.addInitScript("Object.defineProperty(crypto, 'subtle', { value: undefined })"),
+    });
     await verdict(page, "Verified in this browser");
     await page.getByText("Ed25519 in JavaScript").waitFor();
     await context.close();
@@ -239,7 +152,7 @@ describe.skipIf(!withBrowser)("the explorer", () => {
   };
   const inEntry = (receipt: string) => {
     const extra = extraOf(receipt);
-    return withExtra(receipt, { ...extra, entry: extra.entry.replace(ids["ana"]!, ids["cem"]!) });
+    return withExtra(receipt, { ...extra, entry: extra.entry.replace(explored.ids.ana, explored.ids.cem) });
   };
   it.each([
     ["a bit of the signature", inSignature, "the signature does not verify"],
@@ -247,12 +160,13 @@ describe.skipIf(!withBrowser)("the explorer", () => {
     ["a field", inField, "not what the entry commits to"],
     ["the actor", inEntry, "not at this place of the signed tree"],
   ] as const)("turns red when %s is another", async (_, change, why) => {
-    const { context, page } = await open(`/events/${drafted}`, {}, (page) =>
-      page.route("**/log/proofs/*", async (route) => {
-        const response = await route.fetch();
-        await route.fulfill({ response, body: change(await response.text()) });
-      }),
-    );
+    const { context, page } = await open(`/events/${drafted}`, {
+      before: (page) =>
+        page.route("**/log/proofs/*", async (route) => {
+          const response = await route.fetch();
+          await route.fulfill({ response, body: change(await response.text()) });
+        }),
+    });
     await verdict(page, "This does not verify");
     await page.getByRole("status").getByText(why).waitFor();
     expect(await page.locator("#proof svg").count()).toBe(0);
@@ -261,20 +175,22 @@ describe.skipIf(!withBrowser)("the explorer", () => {
   });
 
   it("turns red for the receipt of another event, and for a chain that does not hold", async () => {
-    const other = await idOf("RoleGranted");
-    const wrong = await open(`/events/${drafted}`, {}, (page) =>
-      page.route("**/log/proofs/*", async (route) =>
-        route.fulfill({ response: await route.fetch({ url: `${instance.url}/log/proofs/${other}` }) }),
-      ),
-    );
+    const other = await explored.idOf("RoleGranted");
+    const wrong = await open(`/events/${drafted}`, {
+      before: (page) =>
+        page.route("**/log/proofs/*", async (route) =>
+          route.fulfill({ response: await route.fetch({ url: `${instance.url}/log/proofs/${other}` }) }),
+        ),
+    });
     await verdict(wrong.page, "This does not verify");
     await wrong.page.getByText("The receipt is that of another event").waitFor();
     await wrong.context.close();
-    const chain = await open(`/events/${other}`, {}, (page) =>
-      page.route("**/log/events/*", async (route) =>
-        route.fulfill({ response: await route.fetch({ url: `${instance.url}/log/events/${drafted}` }) }),
-      ),
-    );
+    const chain = await open(`/events/${other}`, {
+      before: (page) =>
+        page.route("**/log/events/*", async (route) =>
+          route.fulfill({ response: await route.fetch({ url: `${instance.url}/log/events/${drafted}` }) }),
+        ),
+    });
     await verdict(chain.page, "This does not verify");
     await chain.page.getByRole("status").getByText("is not the one that it names").waitFor();
     await shoot(chain.page, "explorer-event-1280-light-chain");
@@ -295,27 +211,29 @@ describe.skipIf(!withBrowser)("the explorer", () => {
     await page.keyboard.press("Enter");
     await page.getByRole("status").getByText(`The first ${sizes[1]} of the ${sizes[0]} entries`).waitFor();
     await context.close();
-    const forged = await open("/checkpoints", {}, (page) =>
-      page.route("**/log/consistency*", async (route) => {
-        const response = await route.fetch();
-        const answer = await response.json();
-        await route.fulfill({ response, json: { ...answer, hashes: [...answer.hashes].reverse().concat(answer.hashes) } });
-      }),
-    );
+    const forged = await open("/checkpoints", {
+      before: (page) =>
+        page.route("**/log/consistency*", async (route) => {
+          const response = await route.fetch();
+          const answer = await response.json();
+          await route.fulfill({ response, json: { ...answer, hashes: [...answer.hashes].reverse().concat(answer.hashes) } });
+        }),
+    });
     await verdict(forged.page, "The later tree does not begin with the earlier one");
     await shoot(forged.page, "explorer-checkpoints-1280-light-fork");
     await forged.context.close();
-    const unsigned = await open("/checkpoints", {}, (page) =>
-      page.route("**/checkpoints", async (route) => {
-        const response = await route.fetch();
-        await route.fulfill({ response, body: (await response.text()).replace(/(<pre data-note>[^\n]+\n)\d+/, "$199999") });
-      }),
-    );
+    const unsigned = await open("/checkpoints", {
+      before: (page) =>
+        page.route("**/checkpoints", async (route) => {
+          const response = await route.fetch();
+          await route.fulfill({ response, body: (await response.text()).replace(/(<pre data-note>[^\n]+\n)\d+/, "$199999") });
+        }),
+    });
     await verdict(unsigned.page, "A signature does not verify");
     await unsigned.context.close();
   });
 
-  it.each(themes)("counts a vote again at %i px, %s", async (width, colorScheme) => {
+  it.each(views)("counts a vote again at $width px, $colorScheme", async ({ width, colorScheme }) => {
     const { context, page } = await open(`/proposals/${decided}`, { width, colorScheme });
     await page.getByRole("button", { name: "Recount here" }).click();
     await verdict(page, "Counted in this browser: it holds");
@@ -331,12 +249,13 @@ describe.skipIf(!withBrowser)("the explorer", () => {
     ["a choice", (text: string) => text.replace('"choice":"against"', '"choice":"for"'), "and no others, were counted"],
     ["a ballot less", (text: string) => text.replace('"state":"cast"', '"state":"retracted"'), "and no others, were counted"],
   ] as const)("does not hold with %s that was not counted", async (_, change, why) => {
-    const { context, page } = await open(`/proposals/${decided}`, {}, (page) =>
-      page.route("**/graphql", async (route) => {
-        const response = await route.fetch();
-        await route.fulfill({ response, body: change(await response.text()) });
-      }),
-    );
+    const { context, page } = await open(`/proposals/${decided}`, {
+      before: (page) =>
+        page.route("**/graphql", async (route) => {
+          const response = await route.fetch();
+          await route.fulfill({ response, body: change(await response.text()) });
+        }),
+    });
     await page.getByRole("button", { name: "Recount here" }).click();
     await verdict(page, "The count does not hold");
     await page.getByRole("status").getByText(why).waitFor();
@@ -344,15 +263,16 @@ describe.skipIf(!withBrowser)("the explorer", () => {
   });
 
   it("shows the figures that were proven, whatever the page said before", async () => {
-    const { context, page } = await open(`/events/${await idOf("TallyComputed")}`, {}, (page) =>
-      page.route("**/proposals/*", async (route) => {
-        const response = await route.fetch();
-        await route.fulfill({
-          response,
-          body: (await response.text()).replace("<td>against</td><td>1</td>", "<td>against</td><td>7</td>"),
-        });
-      }),
-    );
+    const { context, page } = await open(`/events/${await explored.idOf("TallyComputed")}`, {
+      before: (page) =>
+        page.route("**/proposals/*", async (route) => {
+          const response = await route.fetch();
+          await route.fulfill({
+            response,
+            body: (await response.text()).replace("<td>against</td><td>1</td>", "<td>against</td><td>7</td>"),
+          });
+        }),
+    });
     await page.getByRole("link", { name: "how it was decided" }).click();
     await page.getByRole("cell", { name: "7" }).waitFor();
     await page.getByRole("button", { name: "Recount here" }).click();
@@ -362,18 +282,19 @@ describe.skipIf(!withBrowser)("the explorer", () => {
   });
 
   it("does not count with a receipt that is false, nor what was not counted", async () => {
-    const tally = await idOf("TallyComputed");
-    const { context, page } = await open(`/proposals/${decided}`, {}, (page) =>
-      page.route(`**/log/proofs/${tally}`, async (route) => {
-        const response = await route.fetch();
-        await route.fulfill({ response, body: inPath(await response.text()) });
-      }),
-    );
+    const tally = await explored.idOf("TallyComputed");
+    const { context, page } = await open(`/proposals/${decided}`, {
+      before: (page) =>
+        page.route(`**/log/proofs/${tally}`, async (route) => {
+          const response = await route.fetch();
+          await route.fulfill({ response, body: inPath(await response.text()) });
+        }),
+    });
     await page.getByRole("button", { name: "Recount here" }).click();
     await verdict(page, "It could not be counted");
     await context.close();
-    const { proposalId } = await must("draft-proposal", { title: hostile, body: hostile });
-    await covered();
+    const { proposalId } = await explored.must("draft-proposal", { title: hostile, body: hostile });
+    await explored.covered();
     const draft = await open(`/proposals/${proposalId}`);
     await verdict(draft.page, "There is nothing to count yet");
     expect([await draft.page.locator("h1").textContent(), await draft.page.locator("main img").count()]).toEqual([hostile, 0]);
@@ -387,9 +308,9 @@ describe.skipIf(!withBrowser)("the explorer", () => {
     expect([missing.status(), await missing.text()]).toEqual([404, expect.stringContaining("There is nothing of this id")]);
     expect((await page.request.get(`${instance.url}/events/%00`)).status()).toBe(404);
     await context.close();
-    const waiting = await open(`/events/${drafted}`, {}, (page) =>
-      page.route("**/log/proofs/*", async (route) => route.fulfill({ status: 202, body: "promise" })),
-    );
+    const waiting = await open(`/events/${drafted}`, {
+      before: (page) => page.route("**/log/proofs/*", async (route) => route.fulfill({ status: 202, body: "promise" })),
+    });
     await verdict(waiting.page, "Not signed yet");
     await waiting.context.close();
   });
@@ -408,8 +329,8 @@ describe.skipIf(!withBrowser)("the explorer", () => {
       expect((await script.text()).length).toBeLessThan(45_000);
     }
     await context.close();
-    expect(elsewhere).toEqual([]);
-    expect(said).toEqual([]);
+    expect(explored.elsewhere).toEqual([]);
+    expect(explored.said).toEqual([]);
   });
 
   // Comes last: what a cosigner said stays in the table for good, lies too.
@@ -439,6 +360,6 @@ describe.skipIf(!withBrowser)("the explorer", () => {
       .getByText(/liar\.example, .* wrong/)
       .waitFor();
     await lied.context.close();
-    expect([elsewhere, said]).toEqual([[], []]);
+    expect([explored.elsewhere, explored.said]).toEqual([[], []]);
   });
 });
