@@ -2,10 +2,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Malformed } from "../../domain/log/canonical-json.ts";
-import { type Checkpoint, openCheckpoint } from "../../domain/log/checkpoint.ts";
+import type { Checkpoint } from "../../domain/log/checkpoint.ts";
 import { frontierRoot } from "../../domain/log/merkle.ts";
-import type { VerificationKey } from "../../domain/log/note.ts";
-import { newestCheckpoint } from "../../projections/checkpoints.ts";
+import type { LogKeys } from "../../domain/log/verify/keys/log-keys.ts";
 import type { Query } from "../../projections/database.ts";
 import { verifyEd25519 } from "../crypto.ts";
 import { BadRecord, openSigningRecord, signedOf } from "../keys/signing-record.ts";
@@ -59,20 +58,16 @@ export class Checkpoints {
   count = 0;
   readonly problems: EvidenceProblem[] = [];
   private readonly query: Query;
-  private readonly key: VerificationKey;
+  private readonly keys: LogKeys;
 
-  constructor(query: Query, key: VerificationKey) {
+  /** `keys` grows as the log does: it must have come as far as the checkpoints that are asked for. */
+  constructor(query: Query, keys: LogKeys) {
     this.query = query;
-    this.key = key;
+    this.keys = keys;
   }
 
   get problem(): EvidenceProblem | undefined {
     return this.problems[0];
-  }
-
-  /** The greatest size of which one was published by now, verified or not. */
-  async newestSize(): Promise<number> {
-    return (await newestCheckpoint(this.query))?.size ?? 0;
   }
 
   /** Those of the sizes (from, to] that verify, in order. */
@@ -93,7 +88,7 @@ export class Checkpoints {
   private async open(size: number, note: string): Promise<Evidence | undefined> {
     const name = `the checkpoint of ${size} entries`;
     try {
-      const checkpoint = await openCheckpoint(note, this.key, verifyEd25519);
+      const checkpoint = await this.keys.openAnyway(note, verifyEd25519);
       if (checkpoint.size !== size) throw new Malformed(`it is published as one of ${size} entries, but signs ${checkpoint.size}`);
       return { name, checkpoint };
     } catch (fault) {

@@ -9,6 +9,7 @@ import { type Counts, EntryChecker, type Word } from "../../domain/log/verify.ts
 import type { Query } from "../../projections/database.ts";
 import { newestCheckpoint } from "../../projections/checkpoints.ts";
 import { Checkpoints, type Evidence, lastSigned } from "./evidence.ts";
+import { PassingKeys } from "./passing-keys.ts";
 import type { Gap, Source, Stored } from "./stored.ts";
 import { TreeRows } from "./tree-rows.ts";
 
@@ -52,13 +53,14 @@ export type VerifyInstance = {
 
 /** Throws what cannot be read (`Unavailable`) and the signal's reason: neither is a verdict. */
 export async function verifyInstance({ query, open, vkey, home, signal, progress }: VerifyInstance): Promise<Verdict> {
-  const key = parseVkey(vkey);
-  const record = lastSigned(home, key.name);
-  const checkpoints = new Checkpoints(query, key);
-  const published = await checkpoints.newestSize();
+  const { name: log } = parseVkey(vkey);
+  const record = lastSigned(home, log);
+  const published = (await newestCheckpoint(query))?.size ?? 0;
   const rows = await TreeRows.open(query);
   const source = await open();
-  const course = new Course(new EntryChecker({ log: key.name, vkey }), rows);
+  const passing = await PassingKeys.open(query, source, vkey);
+  const checkpoints = new Checkpoints(query, passing.keys);
+  const course = new Course(new EntryChecker({ log, vkey: passing.keys.vkey }), rows);
   const ownRecord = record && "checkpoint" in record ? record : undefined;
   let signed = 0;
   for await (const page of source.pages()) {
@@ -66,6 +68,7 @@ export async function verifyInstance({ query, open, vkey, home, signal, progress
     const from = course.size;
     const to = from + page.filter((stored) => "text" in stored).length;
     await rows.read(from, from + page.length);
+    await passing.pass(page, from);
     const notes = await checkpoints.between(from, to);
     signed = notes.at(-1)?.checkpoint.size ?? signed;
     const evidence = Map.groupBy(ownRecord ? [...notes, ownRecord] : notes, ({ checkpoint }) => checkpoint.size);
@@ -79,7 +82,10 @@ export async function verifyInstance({ query, open, vkey, home, signal, progress
   }
   const beyond = [...(await checkpoints.between(course.size, published)), ...(ownRecord ? [ownRecord] : [])];
   await course.end(beyond.filter(({ checkpoint }) => checkpoint.size > course.size));
+  await passing.end();
   const findings = course.findings;
+  const [keyFault] = passing.faults;
+  if (keyFault) findings.push({ part: "log", ...keyFault });
   const { problem } = checkpoints;
   if (problem) findings.push({ part: "checkpoint", reason: `${problem.name}: ${problem.reason}` });
   if (record && "reason" in record) findings.push({ part: "checkpoint", reason: `${record.name}: ${record.reason}` });

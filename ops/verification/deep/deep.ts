@@ -2,6 +2,7 @@
  * Everything that this instance keeps, against everything that it signed: one walk over the log, with what is made of it beside. Names every
  * fault, not only the first.
  */
+import { Malformed } from "../../../domain/log/canonical-json.ts";
 import type { Placed as PlacedEntry } from "../../../domain/log/event-log.ts";
 import { parseVkey } from "../../../domain/log/note.ts";
 import type { Counts, Word } from "../../../domain/log/verify.ts";
@@ -9,6 +10,7 @@ import { newestCheckpoint } from "../../../projections/checkpoints.ts";
 import type { Query } from "../../../projections/database.ts";
 import type { Projection } from "../../../projections/projection.ts";
 import { Checkpoints, type Evidence, everSigned } from "../evidence.ts";
+import { PassingKeys } from "../passing-keys.ts";
 import type { Gap, Source, Stored } from "../stored.ts";
 import { Entries } from "./entries.ts";
 import { type Fault, Faults } from "./faults.ts";
@@ -84,8 +86,7 @@ export async function verifyDeep(asked: VerifyDeep): Promise<DeepVerdict> {
 type Course = Awaited<ReturnType<typeof begin>>;
 
 async function begin({ query, open, vkey, home, master, projections, served }: VerifyDeep) {
-  const key = parseVkey(vkey);
-  const origin = key.name;
+  const origin = parseVkey(vkey).name;
   // Order: the record before the database's one state, so that what it speaks of is there.
   const record = everSigned(home, origin);
   const faults = new Faults();
@@ -93,34 +94,52 @@ async function begin({ query, open, vkey, home, master, projections, served }: V
   const consequences = new Faults();
   const newest = await newestCheckpoint(query);
   const source = await open();
+  const passing = await PassingKeys.open(query, source, vkey);
   const states = new States(await source.dataOf("state"));
   const rows = await FoldedRows.open(query, projections, faults, states.expected);
   return {
-    key,
+    passing,
     record,
     faults,
     consequences,
     rows,
     newest,
-    entries: new Entries({ log: origin, vkey }, faults),
-    checkpoints: new Checkpoints(query, key),
+    entries: new Entries({ log: origin, vkey: passing.keys.vkey }, faults),
+    checkpoints: new Checkpoints(query, passing.keys),
     sealed: new SealedFields(query, { origin, master, faults }),
     ledger: new WebhookLedger(query, faults),
-    promises: await Promises.open(query, vkey, faults),
+    promises: await Promises.open(query, await everSigning(source, vkey), faults),
     tiles: served && newest && new ServedTiles(served, newest.size, consequences),
     source,
     states,
   };
 }
 
+function isVkey(text: string): boolean {
+  try {
+    parseVkey(text);
+    return true;
+  } catch (fault) {
+    if (fault instanceof Malformed) return false;
+    throw fault;
+  }
+}
+
+/** Every key that the log says it had: which of them is one is found as its entries pass. */
+async function everSigning(source: Source, vkey: string): Promise<readonly string[]> {
+  const told = (await source.dataOf("log")).map((data) => data["to"]);
+  return [vkey, ...told.filter((to) => typeof to === "string" && to !== vkey && isVkey(to))] as string[];
+}
+
 const signedIn = ({ record }: Course): readonly Evidence[] => record.filter((told) => "checkpoint" in told);
 
 async function walk(course: Course, { query, signal, progress }: VerifyDeep): Promise<void> {
-  const { source, entries, rows, checkpoints, tiles, sealed, ledger, promises, states } = course;
+  const { source, passing, entries, rows, checkpoints, tiles, sealed, ledger, promises, states } = course;
   const signed = Map.groupBy(signedIn(course), ({ checkpoint }) => checkpoint.size);
   for await (const page of source.pages()) {
     signal?.throwIfAborted();
     const from = entries.size;
+    await passing.pass(page, from);
     const kept = await keptHashes(query, rows.treeTable, from, from + page.length);
     const published = Map.groupBy(await checkpoints.between(from, from + page.length), ({ checkpoint }) => checkpoint.size);
     const placed: PlacedEntry[] = [];
@@ -143,14 +162,16 @@ async function walk(course: Course, { query, signal, progress }: VerifyDeep): Pr
 
 /** The log was read to its end. Answers what was not checked. */
 async function conclude(course: Course, { served, projections }: VerifyDeep): Promise<string[]> {
-  const { key, record, faults, consequences, rows, newest, entries, checkpoints, sealed, ledger, promises, states } = course;
+  const { passing, record, faults, consequences, rows, newest, entries, checkpoints, sealed, ledger, promises, states } = course;
   entries.end();
+  await passing.end();
+  for (const fault of passing.faults) faults.note({ part: "log", kind: "tampered", ...fault });
   const beyond = [...(await checkpoints.between(entries.size, newest?.size ?? 0)), ...signedIn(course)];
   noteMissingEnd(faults, entries.size, beyond, rows.treeTable?.size ?? 0);
   for (const { name, reason } of [...checkpoints.problems, ...record.filter((told) => "reason" in told)])
     faults.note({ part: "checkpoint", kind: "tampered", reason: `${name}: ${reason}` });
   await sealed.end();
-  if (served && newest) await judgeServedCheckpoint(served, { note: newest.note, key, faults: consequences });
+  if (served && newest) await judgeServedCheckpoint(served, { note: newest.note, keys: passing.keys, faults: consequences });
   const notes = [...rows.notes, ...notesOn(sealed, served !== undefined)];
   if (!faults.isLogIntact)
     return [

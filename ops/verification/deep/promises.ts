@@ -1,8 +1,8 @@
-/** Promises of the signer: each is of the log's key, and the entry that it names stands in the log. */
+/** Promises of the signer: each is of a key of the log, and the entry that it names stands in the log. */
 import { Malformed } from "../../../domain/log/canonical-json.ts";
 import type { Placed } from "../../../domain/log/event-log.ts";
 import { equalBytes } from "../../../domain/log/hash.ts";
-import { openPromise, type Promised } from "../../../domain/log/signed/promise.ts";
+import { openPromiseOf, type Promised } from "../../../domain/log/signed/promise.ts";
 import type { Query } from "../../../projections/database.ts";
 import { verifyEd25519 } from "../../crypto.ts";
 import type { Faults } from "./faults.ts";
@@ -17,12 +17,12 @@ export class Promises {
     this.faults = faults;
   }
 
-  static async open(query: Query, vkey: string, faults: Faults): Promise<Promises> {
+  static async open(query: Query, vkeys: readonly string[], faults: Faults): Promise<Promises> {
     const rows = await query<{ event: string; note: string }>("select event::text as event, note from log.promise order by event");
     const promises = new Promises(rows.length, faults);
     for (const { event, note } of rows) {
       try {
-        promises.open.set(event, await openPromise(note, vkey, verifyEd25519));
+        promises.open.set(event, await openPromiseOf(note, vkeys, verifyEd25519));
       } catch (fault) {
         if (!(fault instanceof Malformed)) throw fault;
         promises.note(event, fault.message);

@@ -1,9 +1,9 @@
 /** The files of the tree as they are served (C2SP tlog-tiles), byte for byte what the entries make. */
 import { Malformed } from "../../../domain/log/canonical-json.ts";
-import { type Checkpoint, openCheckpoint } from "../../../domain/log/checkpoint.ts";
+import type { Checkpoint } from "../../../domain/log/checkpoint.ts";
 import { concat, fromB64, fromUtf8, nodeHash } from "../../../domain/log/hash.ts";
 import { checkConsistency } from "../../../domain/log/merkle.ts";
-import type { VerificationKey } from "../../../domain/log/note.ts";
+import { contradiction, type LogKeys, openKeys } from "../../../domain/log/verify/keys/log-keys.ts";
 import { encodeEntries, type Tile, tilePath, tileWidth } from "../../../domain/log/tiles.ts";
 import { verifyEd25519 } from "../../crypto.ts";
 import type { Faults } from "./faults.ts";
@@ -79,21 +79,32 @@ function rootOfPerfect(hashes: readonly Uint8Array[]): Uint8Array {
   return rootOfPerfect(hashes.flatMap((hash, at) => (at % 2 === 0 ? [nodeHash(hash, hashes[at + 1]!)] : [])));
 }
 
-type Ours = { readonly note: string; readonly key: VerificationKey; readonly faults: Faults };
+type Ours = { readonly note: string; readonly keys: LogKeys; readonly faults: Faults };
 
 /** The checkpoint that is served is ours or a later one, and then it is served with the proof that it goes on from ours. */
-export async function judgeServedCheckpoint(served: Served, { note, key, faults }: Ours): Promise<void> {
+export async function judgeServedCheckpoint(served: Served, { note, keys, faults }: Ours): Promise<void> {
   const file = "checkpoint";
   const bytes = await served(file);
   if (!bytes) return faults.note({ part: "tiles", kind: "withheld", file, reason: "it is not served" });
   try {
-    const [ours, theirs] = await Promise.all([note, fromUtf8(bytes) ?? ""].map((text) => openCheckpoint(text, key, verifyEd25519)));
-    const reason = await faultOfGrowth(served, ours!, theirs!);
+    const ours = await keys.openAnyway(note, verifyEd25519);
+    const theirs = await (await servedKeys(served, keys)).openAnyway(fromUtf8(bytes) ?? "", verifyEd25519);
+    const reason = await faultOfGrowth(served, ours, theirs);
     if (reason !== undefined) faults.note({ part: "tiles", kind: "tampered", file, reason });
   } catch (fault) {
     if (!(fault instanceof Malformed)) throw fault;
     faults.note({ part: "tiles", kind: "tampered", file, reason: fault.message });
   }
+}
+
+/** Its keys may have changed since the state that is verified. Throws `Malformed`. */
+async function servedKeys(served: Served, known: LogKeys): Promise<LogKeys> {
+  const bytes = await served("keys");
+  if (!bytes) throw new Malformed("the history of the log's keys is not served");
+  const keys = await openKeys(fromUtf8(bytes) ?? "", { verify: verifyEd25519 });
+  const fault = contradiction(known, keys);
+  if (fault !== undefined) throw new Malformed(fault);
+  return keys;
 }
 
 async function faultOfGrowth(served: Served, ours: Checkpoint, theirs: Checkpoint): Promise<string | undefined> {

@@ -1,6 +1,7 @@
 /** One change of the keys that speak for a log, as it is handed around: the receipt of its entry. */
 import { Malformed, type Json } from "../../canonical-json.ts";
 import { fromB64 } from "../../hash.ts";
+import type { Entry } from "../../entry.ts";
 import type { Checkpoint } from "../note.ts";
 import { isObject } from "../payload.ts";
 import { noteOf, readReceipt } from "../receipt.ts";
@@ -26,12 +27,19 @@ export type KeyChange = Rotation | Naming;
 /** Throws `Malformed`. That the checkpoint is signed, and by a key that could, is left to the caller. */
 export function readChange(text: string): KeyChange {
   const { entry, hash, index: leaf, checkpoint, shown, withheld } = readReceipt(text);
-  const { stream, rev, prev, type } = entry;
-  const fields = Object.hasOwn(readers, type) ? readers[type as keyof typeof readers] : undefined;
-  if (!fields || stream !== "log") throw new Malformed(`the receipt of a ${type} of the stream ${stream}, which changes no key`);
+  const change = changeIn(entry, shown);
   const hidden = withheld.find((name) => !name.startsWith("."));
-  if (hidden !== undefined) throw new Malformed(`the field ${hidden} of ${type} is withheld`);
-  return { leaf, rev, hash, prev, checkpoint, note: noteOf(text), ...fields(shown) };
+  if (hidden !== undefined) throw new Malformed(`the field ${hidden} of ${entry.type} is withheld`);
+  return { leaf, rev: entry.rev, hash, prev: entry.prev, checkpoint, note: noteOf(text), ...change };
+}
+
+type Change = Omit<Rotation, keyof Placed> | Omit<Naming, keyof Placed>;
+
+/** What the fields of an entry say, all of them shown. Throws `Malformed`. */
+export function changeIn({ type, stream }: Pick<Entry, "type" | "stream">, shown: Shown): Change {
+  const fields = Object.hasOwn(readers, type) ? readers[type as keyof typeof readers] : undefined;
+  if (!fields || stream !== "log") throw new Malformed(`a ${type} of the stream ${stream}, which changes no key`);
+  return fields(shown);
 }
 
 type Shown = Readonly<Record<string, Json>>;
