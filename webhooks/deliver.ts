@@ -18,7 +18,7 @@ const sweepMs = 1_000;
 const anchorMs = 60_000;
 /** Statements of lanes under way at once. */
 const turnsMax = 4;
-const leaseMarginMs = 5_000;
+export const leaseMarginMs = 5_000;
 const retryMs = 1_000;
 
 /** `worker` is missing until the endpoint is known. */
@@ -44,11 +44,11 @@ export async function runDeliveries(world: DeliveryWorld, signal: AbortSignal): 
 }
 
 /** A worker that is late must not meet the next one: the last answer comes before its lease ends. */
-function refuseShortLease({ leaseMs, profiles }: DeliveryWorld): void {
+function refuseShortLease({ leaseMarginMs: left, profiles }: DeliveryWorld): void {
   for (const { name, deadlineMs } of Object.values(profiles))
-    if (leaseMs < deadlineMs + leaseMarginMs)
+    if (left < leaseMarginMs)
       throw new RangeError(
-        `a lease of ${leaseMs} ms is too short for ${name}: its deadline is ${deadlineMs} ms, and ${leaseMarginMs} ms must be left`,
+        `a lease of ${deadlineMs + left} ms is too short for ${name}: its deadline is ${deadlineMs} ms, and ${leaseMarginMs} ms must be left`,
       );
 }
 

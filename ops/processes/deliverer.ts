@@ -6,7 +6,7 @@ import type { CommandHandler } from "../../commands/handle.ts";
 import { system } from "../../domain/caller.ts";
 import { type EventLog, Unavailable } from "../../domain/log/event-log.ts";
 import type { Json } from "../../domain/log/canonical-json.ts";
-import { runDeliveries } from "../../webhooks/deliver.ts";
+import { leaseMarginMs, runDeliveries } from "../../webhooks/deliver.ts";
 import type { Command, DeliveryWorld } from "../../webhooks/delivery/world.ts";
 import type { Ambient } from "../ambient.ts";
 import type { Config } from "../config.ts";
@@ -35,8 +35,6 @@ export type DelivererRun = {
 
 const connectionsMax = 8;
 const socketsMax = 32;
-/** Ten seconds more than the longest deadline of a profile. */
-const leaseMs = 25_000;
 
 /** Runs until the signal aborts; what is under way is finished, and the queue and its connections closed. */
 export async function runDeliverer(run: DelivererRun, signal: AbortSignal): Promise<void> {
@@ -62,7 +60,7 @@ export async function runDeliverer(run: DelivererRun, signal: AbortSignal): Prom
         open,
         tellables,
         logger,
-        leaseMs,
+        leaseMarginMs,
         send: sender.send,
         command: commandOf(run),
         elapsed: () => performance.now(),

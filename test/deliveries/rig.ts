@@ -168,7 +168,7 @@ export async function openRig({ held = false, profile = fakeProfile }: { held?: 
       random: (length: number) => new Uint8Array(length),
       attempted: (told) => void rig.told.push(told),
       logger: loggerTo(rig.logged),
-      leaseMs: 25_000,
+      leaseMarginMs: 5_000,
     } satisfies DeliveryWorld,
   });
   return rig;

@@ -63,8 +63,13 @@ export type Request = Omit<Attempt, "n" | "bodyHash">;
 /** What became of each. `alone`: the receiver did not like one of several, so that each has to be sent by itself. */
 export type Delivered = { readonly outcomes: readonly Outcome[]; readonly alone: readonly Ready[] };
 
-/** Of one subject, in order; of several each has a body. */
-export async function deliver(world: DeliveryWorld, endpoint: Endpoint, several: readonly Ready[]): Promise<Delivered> {
+/** Of one subject, in order; of several each has a body. `isOurs`: whether another request may begin. */
+export async function deliver(
+  world: DeliveryWorld,
+  endpoint: Endpoint,
+  several: readonly Ready[],
+  isOurs: () => boolean,
+): Promise<Delivered> {
   const parcel = parcelOf(several);
   if (!parcel) return { outcomes: several.map(({ row }) => erased(row)), alone: [] };
   const requests: Request[] = [];
@@ -75,9 +80,9 @@ export async function deliver(world: DeliveryWorld, endpoint: Endpoint, several:
   };
   let tried = await send(endpoint.secrets);
   // A receiver may close a socket at the moment in which we use it again. Nothing was read, so nobody is to blame, and it costs no attempt.
-  if (tried?.sent.reused && isReset(tried.sent.answered)) tried = await send(endpoint.secrets);
+  if (tried?.sent.reused && isReset(tried.sent.answered) && isOurs()) tried = await send(endpoint.secrets);
   const other = otherSecrets(endpoint.secrets);
-  if (other && statusOf(tried?.sent.answered) === 401) {
+  if (other && statusOf(tried?.sent.answered) === 401 && isOurs()) {
     world.logger.warn(
       { part: "deliverer", webhook: endpoint.webhookId },
       "the secret in force is not known to the receiver: trying the other one",

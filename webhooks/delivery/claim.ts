@@ -2,7 +2,8 @@
 import type { Database } from "../../projections/database.ts";
 import type { Wake } from "../wake.ts";
 
-export type Lease = Wake & { readonly token: number };
+/** `ms`: how long it lasts, counted anew at each sign of life. */
+export type Lease = Wake & { readonly token: number; readonly ms: number };
 
 export type Due = {
   readonly leaf_index: number;
@@ -46,7 +47,7 @@ export async function takeLane({ query }: Database, { webhookId, lane }: Wake, l
     );
     return { freeAfterMs: held?.ms === null || held?.ms === undefined ? undefined : Math.max(0, held.ms) };
   }
-  const lease = { webhookId, lane, token: taken.token };
+  const lease = { webhookId, lane, token: taken.token, ms: leaseMs };
   if (taken.left) await noteLeft({ query }, lease);
   return lease;
 }
@@ -81,15 +82,15 @@ export const attemptsLock = "hashtextextended('minutebook/webhook-attempts', 0)"
  */
 export async function claim(
   { query }: Database,
-  { webhookId, lane, token }: Lease,
-  { most, inHand, leaseMs, coveredTo, fresh = 0 }: Claiming,
+  { webhookId, lane, token, ms }: Lease,
+  { most, inHand, coveredTo, fresh = 0 }: Claiming,
 ): Promise<readonly Due[] | undefined> {
   const rows = await query<Due & { held: number }>(fresh > 0 ? claimingFresh : claiming, [
     webhookId,
     lane,
     token,
     most,
-    leaseMs,
+    ms,
     inHand.map((row) => row.leaf_index),
     inHand.map((row) => row.generation),
     inHand.map(placeOf).join(" "),
@@ -103,7 +104,6 @@ export async function claim(
 export type Claiming = {
   readonly most: number;
   readonly inHand: readonly Due[];
-  readonly leaseMs: number;
   readonly coveredTo: number | null;
   readonly fresh?: number;
 };

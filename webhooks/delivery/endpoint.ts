@@ -99,6 +99,11 @@ export class Endpoint {
     });
   }
 
+  /** How long a lane of it belongs to a worker that gives no sign of life: so long it stands still after a crash. */
+  get leaseMs(): number {
+    return this.profile.deadlineMs + this.#world.leaseMarginMs;
+  }
+
   get limit(): Limit | undefined {
     const { perMinuteMax = Infinity, burstMax } = this.profile;
     const most = Math.min(perMinuteMax, this.settings.perMinuteMax ?? Infinity);
@@ -138,7 +143,8 @@ export class Endpoint {
 
   /** The right to try whether it answers again. */
   async takeProbe(): Promise<boolean> {
-    const { database, leaseMs, elapsed } = this.#world;
+    const { database, elapsed } = this.#world;
+    const { leaseMs } = this;
     if (!(await takeProbe(database, this.webhookId, leaseMs))) {
       this.expire();
       return false;

@@ -94,7 +94,7 @@ export class LaneWorker {
     if (gate.kind === "none") return undefined;
     if (gate.kind === "wait") return gate.ms;
     const leasedAt = world.elapsed();
-    const lease = await turns.take(webhookId, () => takeLane(world.database, { webhookId, lane }, world.leaseMs));
+    const lease = await turns.take(webhookId, () => takeLane(world.database, { webhookId, lane }, endpoint.leaseMs));
     if ("freeAfterMs" in lease) return lease.freeAfterMs === undefined ? undefined : Math.min(lease.freeAfterMs, elsewhereMs);
     this.#lease = lease;
     this.#leasedAt = leasedAt;
@@ -138,7 +138,7 @@ export class LaneWorker {
   #mustSettle(): boolean {
     const { world } = this.#run;
     const now = world.elapsed();
-    if (now - this.#leasedAt > world.leaseMs / 4) return true;
+    if (now - this.#leasedAt > this.#sendWithinMs / 2) return true;
     if (this.#outcomes.length === 0) return false;
     if (this.#chains.size === 0 || this.#outcomes.length >= settleFrom || now - this.#oldestAt >= settleAfterMs) return true;
     // Order: a claim must find a failure in the rows, or it would bring what comes after it.
@@ -181,7 +181,7 @@ export class LaneWorker {
     this.#passedOver.clear();
     const inHand = [...this.#inHand.values()];
     const rows = await turns.take(endpoint.webhookId, async () => {
-      const claimed = await claim(world.database, this.#lease, { most, inHand, leaseMs: world.leaseMs, coveredTo, fresh });
+      const claimed = await claim(world.database, this.#lease, { most, inHand, coveredTo, fresh });
       if (claimed && claimed.length > 0) await this.#begin(claimed);
       return claimed;
     });
@@ -289,7 +289,7 @@ export class LaneWorker {
         if (!this.#maySend()) this.#release(subject, chain);
         const several = chain.splice(0, together(endpoint, chain));
         if (several.length === 0) return;
-        const { outcomes, alone } = await deliver(world, endpoint, several);
+        const { outcomes, alone } = await deliver(world, endpoint, several, this.#isOurs);
         chain.unshift(...alone);
         this.#note(outcomes);
         if (outcomes.some(holdsUp)) this.#release(subject, chain);
@@ -319,10 +319,17 @@ export class LaneWorker {
   }
 
   #maySend(): boolean {
-    const { world, endpoint, signal } = this.#run;
-    if (signal.aborted || this.#stops) return false;
-    if (world.elapsed() - this.#leasedAt > world.leaseMs - endpoint.profile.deadlineMs - leaseSlackMs) return false;
+    const { endpoint, signal } = this.#run;
+    if (signal.aborted || this.#stops || !this.#isOurs()) return false;
     return endpoint.gate().kind === "open" || (this.#isProbe && endpoint.breaker.state === "half");
+  }
+
+  /** Whether a request that begins now has its answer before anybody else may have the lane. */
+  #isOurs = (): boolean => this.#run.world.elapsed() - this.#leasedAt <= this.#sendWithinMs;
+
+  /** After a sign of life a request may begin for so long; half of it later there is the next. */
+  get #sendWithinMs(): number {
+    return this.#lease.ms - this.#run.endpoint.profile.deadlineMs - leaseSlackMs;
   }
 
   #note(outcomes: readonly Outcome[]): void {

@@ -65,7 +65,7 @@ export async function onceItAnswers<T>(world: DeliveryWorld, about: object, work
 
 /** Trap: it may have been settled by a statement whose answer was lost. Said again, it changes nothing: attempts that are there are not added twice. */
 async function write(
-  { database, elapsed, leaseMs }: DeliveryWorld,
+  { database, elapsed }: DeliveryWorld,
   lease: Lease,
   outcomes: readonly Outcome[],
   inHand: readonly Due[],
@@ -81,7 +81,7 @@ async function write(
     lease.webhookId,
     lease.lane,
     lease.token,
-    leaseMs,
+    lease.ms,
     inHand.map(placeOf).join(" "),
     outcomes.map(({ row }) => row.leaf_index),
     outcomes.map(({ row }) => row.generation),

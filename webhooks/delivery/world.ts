@@ -60,6 +60,6 @@ export type DeliveryWorld = {
     readonly skewMs: number | undefined;
   }) => void;
   readonly logger: Logger;
-  /** How long a lane belongs to the worker that took it, unless it says that it lives. */
-  readonly leaseMs: number;
+  /** How much longer than a request may take a lane belongs to the worker that took it, unless it says that it lives. */
+  readonly leaseMarginMs: number;
 };
