@@ -122,6 +122,33 @@ it("prints digests that are equal on every run, and that one changed cell change
   });
 });
 
+it("commits to the state of the log, once, and says of replays and rebuilds whether they agree with it", async () => {
+  expect((await minutebook("replay", "--state")).status).toBe(4);
+  // The title that was changed above still stands in the rows, and they are committed to as they are.
+  await done("commit-state");
+  for (const command of [["replay", "--state"], ["rebuild"]]) {
+    const { status, out } = await minutebook(...command);
+    expect([status, out.match(/^.*DIFFERS.*$/gm)]).toEqual([3, [expect.stringMatching(/^voting: DIFFERS/)]]);
+  }
+  expect((await minutebook("verify", "--deep")).out).toContain("projection=voting");
+  await done("demo", "vote");
+  const state = await done("commit-state");
+  expect(state).toMatchObject({ size: expect.any(Number), event: expect.any(String) });
+  expect(await done("commit-state")).toEqual({ kind: "nothing new", size: state.size });
+  const agreed = (state.projections as { name: string; size: number }[]).map(({ name: projection, size }) => ({
+    projection,
+    size,
+    agrees: true,
+  }));
+  const byName = (all: readonly { projection: string }[]) => [...all].sort((a, b) => (a.projection < b.projection ? -1 : 1));
+  expect(byName((await done("replay", "--state")).states)).toEqual(agreed);
+  expect(byName((await done("replay", "--to", String(state.size - 1))).states)).toEqual(agreed);
+  const rebuilt = (await done("rebuild")) as { states: { projection: string }[] }[];
+  expect(byName(rebuilt.flatMap(({ states }) => states))).toEqual(agreed);
+  const { status, out } = await minutebook("verify", "--deep");
+  expect([status, out]).toEqual([0, expect.stringContaining(`the newest one's rows of ${projections.length} projections`)]);
+});
+
 it("refuses a projection or a position that there is not, and an import of something else", async () => {
   for (const args of [
     ["rebuild", "nothing"],
