@@ -101,7 +101,15 @@ export function useNodeHashes(): void {
     (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64url"),
     (text) =>
       3 * text.length > scratch.length ? Buffer.from(text).toString("base64url") : scratch.toString("base64url", 0, scratch.write(text)),
+    (bytes, length) => hash("sha256", bufferOver(bytes).toString("base64url", 0, length), "base64url"),
   );
+}
+
+/** The same array is handed in again and again, and a view takes longer to make than to read. */
+let viewed: Buffer = Buffer.alloc(0);
+function bufferOver({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  const isSame = viewed.buffer === buffer && viewed.byteOffset === byteOffset && viewed.length === length;
+  return isSame ? viewed : (viewed = Buffer.from(buffer, byteOffset, length));
 }
 
 /** Filled anew for each text: encoding is synchronous. */

@@ -15,6 +15,7 @@ let digestNow: TextHash = (input) => b64u(nobleSha256(bytesOf(input)));
 let sha1HexNow: TextHash = (input) => hex(nobleSha1(bytesOf(input)));
 let b64uNow = (bytes: Uint8Array): string => encode64(bytes, urlLetters);
 let b64uTextNow = (text: string): string => b64u(utf8(text));
+let digestOfB64uNow = (bytes: Uint8Array, length: number): string => digest(spelled.subarray(0, writeB64u(bytes, length, spelled)));
 
 /** SHA-256, and the same as b64u: most digests of the format are only ever text. */
 export function useSha256(
@@ -32,10 +33,15 @@ export function useSha1(hexOfSha1: TextHash): void {
   sha1HexNow = hexOfSha1;
 }
 
-/** base64url without padding, of bytes and of a text's UTF-8 bytes. */
-export function useB64u(encode: (bytes: Uint8Array) => string, encodeText: (text: string) => string): void {
+/** base64url without padding, of bytes and of a text's UTF-8 bytes; and the digest of the spelling of the first bytes. */
+export function useB64u(
+  encode: (bytes: Uint8Array) => string,
+  encodeText: (text: string) => string,
+  digestOf: (bytes: Uint8Array, length: number) => string,
+): void {
   b64uNow = encode;
   b64uTextNow = encodeText;
+  digestOfB64uNow = digestOf;
 }
 
 export function sha256(input: Uint8Array | string): Uint8Array {
@@ -50,6 +56,14 @@ export function sha256Into(input: Uint8Array, into: Uint8Array, at: number): voi
 export function digest(input: Uint8Array | string): string {
   return digestNow(input);
 }
+
+/** `digest(b64u(bytes))` of so many bytes, at most 64 KiB. Quickest with the same array each time. */
+export function digestOfB64u(bytes: Uint8Array, length: number): string {
+  return digestOfB64uNow(bytes, length);
+}
+
+/** Filled anew for each: hashing is synchronous. */
+const spelled = new Uint8Array(87_384);
 
 /** `b64u(utf8(text))` */
 export function b64uText(text: string): string {

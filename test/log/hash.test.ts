@@ -10,7 +10,7 @@ const uuid = fc.uuid();
 
 /** All that the domain computes over hashes, over one input each. */
 function outputs(words: string, block: Uint8Array, namespace: string) {
-  const { sha256, sha256Into, digest, b64uText, hmacSha256, uuidV5, nodeHash, hex } = hashes;
+  const { sha256, sha256Into, digest, digestOfB64u, b64uText, hmacSha256, uuidV5, nodeHash, hex } = hashes;
   const root = nodeHash(sha256(block), sha256(words));
   const written = new Uint8Array(40).fill(7);
   sha256Into(block, written, 5);
@@ -23,6 +23,8 @@ function outputs(words: string, block: Uint8Array, namespace: string) {
     uuidV5(namespace, words),
     hex(root),
     hex(written),
+    digestOfB64u(block, block.length >> 1),
+    digestOfB64u(block.subarray(3), Math.max(0, block.length - 3)),
   ];
 }
 
@@ -43,6 +45,7 @@ test("the portable hashes equal node:crypto asked in other words", () => {
   for (const { input, output } of portable) {
     const [words, block] = input;
     expect(output[0]).toBe(createHash("sha256").update(block).digest("hex"));
+    expect(output[8]).toBe(hashes.digest(hashes.b64u(block.subarray(0, block.length >> 1))));
     expect(output[7]).toBe(`0707070707${output[0]}070707`);
     expect(output[2]).toBe(createHash("sha256").update(words, "utf8").digest("base64url"));
     expect(output[4]).toBe(createHmac("sha256", block).update(words).digest("hex"));

@@ -4,7 +4,7 @@
  * plainly good, or is rare, is left to `examineLine`, which takes its time and says why it refuses.
  */
 import { valueDepthMax } from "../canonical-json.ts";
-import { digest, isUuidV5, utf8, writeB64u } from "../hash.ts";
+import { digest, digestOfB64u, isUuidV5, utf8 } from "../hash.ts";
 import * as form from "./bytes.ts";
 import type { Place, Readable, Told } from "./examine.ts";
 
@@ -36,9 +36,8 @@ class Fields {
   readonly valueTo = new Int32Array(fieldsMax);
 }
 
-/** A disclosure, and its base64url. Filled anew for each: hashing is synchronous. */
+/** A disclosure. Filled anew for each: hashing is synchronous. */
 const disclosure = new Uint8Array(goodBytesMax);
-const letters = new Uint8Array(2 * goodBytesMax);
 
 export class GoodLines {
   private readonly entries: GoodEntries;
@@ -104,7 +103,7 @@ export class GoodLines {
     disclosure[end++] = comma;
     end = copy(bytes, shown.valueFrom[nth]!, shown.valueTo[nth]!, disclosure, end);
     disclosure[end++] = closingBracket;
-    return digest(letters.subarray(0, writeB64u(disclosure, end, letters)));
+    return digestOfB64u(disclosure, end);
   }
 
   private told(bytes: Uint8Array, text: string, shift: number): Told {
