@@ -20,46 +20,36 @@ const query = `subscription($after: Position) { changes(after: $after) {
 const againMinMs = 1_000;
 const againMaxMs = 30_000;
 
-/** `state` is told whether it listens, whenever that changes. */
-export function listen(after: string, heard: (event: Change["event"]) => void, state: (isOn: boolean) => void = () => {}): void {
+export function listen(after: string, heard: (event: Change["event"]) => void): void {
   let last = after;
   let waitMs = againMinMs;
-  let going: AbortController | undefined;
+  let going = new AbortController();
+  const take = (change: Change) => {
+    waitMs = againMinMs;
+    last = change.position;
+    heard(change.event);
+  };
 
+  /** Whatever cuts it off, it is asked for again from the last position; later each time that nothing came of it. */
   async function go(): Promise<void> {
     while (!document.hidden) {
       going = new AbortController();
-      try {
-        await read(
-          last,
-          going.signal,
-          (change) => {
-            waitMs = againMinMs;
-            last = change.position;
-            heard(change.event);
-          },
-          () => state(true),
-        );
-      } catch {
-        // Whatever cut it off, it is asked for again from the last position.
-      }
-      state(false);
-      if (document.hidden) break;
+      await read(last, going.signal, take).catch(() => undefined);
+      if (document.hidden) return;
       await new Promise((resolve) => setTimeout(resolve, waitMs));
       waitMs = Math.min(againMaxMs, waitMs * 2);
     }
-    going = undefined;
   }
-  let running: Promise<void> | undefined;
+  let running = Promise.resolve();
   const look = () => {
-    if (document.hidden) going?.abort();
-    else running = (running ?? Promise.resolve()).then(go);
+    if (document.hidden) going.abort();
+    else running = running.then(go);
   };
   document.addEventListener("visibilitychange", look);
   look();
 }
 
-async function read(after: string, signal: AbortSignal, heard: (change: Change) => void, opened: () => void): Promise<void> {
+async function read(after: string, signal: AbortSignal, heard: (change: Change) => void): Promise<void> {
   const response = await fetch("/graphql", {
     method: "POST",
     headers: { "content-type": "application/json", accept: "text/event-stream", ...authorization() },
@@ -67,7 +57,6 @@ async function read(after: string, signal: AbortSignal, heard: (change: Change) 
     signal,
   });
   if (!response.ok || !response.body) throw new Error(`The instance answered ${response.status}.`);
-  opened();
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   for (let rest = ""; ;) {
     const { done, value } = await reader.read();
