@@ -1,13 +1,14 @@
 /** How an operator changes the log's key. Each step can be cut off anywhere: whoever asks again goes on where it ended. */
 import type { Request } from "../../commands/handle.ts";
 import { system } from "../../domain/caller.ts";
-import type { Json } from "../../domain/log/canonical-json.ts";
+import { type Json, Malformed } from "../../domain/log/canonical-json.ts";
 import { b64, equalBytes } from "../../domain/log/hash.ts";
-import { openKeys } from "../../domain/log/verify/keys/log-keys.ts";
+import { type LogKeys, openKeys } from "../../domain/log/verify/keys/log-keys.ts";
 import { recoveryMessage, recoveryName, renamingMessage } from "../../domain/log/verify/keys/recovery.ts";
 import { formatVkey, parseVkey } from "../../domain/log/note.ts";
 import { logKeys, type LogKeysState } from "../../domain/log-keys.ts";
-import { openCheckpoint } from "../../domain/log/verify/note.ts";
+import { reasonOf } from "../../domain/log/verify/examine.ts";
+import type { Checkpoint } from "../../domain/log/verify/note.ts";
 import { checkpointOf, firstCovering, newestCheckpoint } from "../../projections/checkpoints.ts";
 import { leavesOf } from "../../projections/log-reads.ts";
 import { keysFile } from "../../read-api/log-keys.ts";
@@ -72,7 +73,7 @@ export async function recover(on: On, secret: Uint8Array, size: number | undefin
   if (now.recovery === undefined) throw new Usage("this log named no recovery key: nobody but its signing key can give it another");
   if (now.recovery !== formatVkey(recoveryName(on.origin), publicKey))
     throw new Usage(`this is not the secret of the log's recovery key, ${now.recovery}`);
-  const good = await goodTree(on, size, now);
+  const good = await goodTree(on, size, now.recovery);
   const [from, to] = [now.keys.at(-1)!, nextKey(on, now).vkey];
   const signature = await sign(recoveryMessage({ ...good, from, to }));
   await ask(on, "RotateLogKey", { from, to, recovery: { size: good.size, root: b64(good.root), signature: b64(signature) } });
@@ -89,15 +90,32 @@ export async function nameRecovery(on: On, vkey: string, secret: Uint8Array | un
   await ask(on, "NameRecoveryKey", { vkey, ...(signature && { signature: b64(signature) }) });
 }
 
-/** A tree that was published, and that whoever checks it will find signed by the key of then. */
-async function goodTree({ database, origin }: On, size: number | undefined, { keys }: LogKeysState) {
-  const published = size === undefined ? await newestCheckpoint(database.query) : await checkpointOf(database.query, size);
+/**
+ * A tree that was published and that the recovery key can vouch for, as every verifier will judge it. Order: before anything is recorded,
+ * for a recovery that does not verify would stand in the log for ever.
+ */
+async function goodTree(on: On, size: number | undefined, recovery: string): Promise<Checkpoint> {
+  const { query } = on.database;
+  const published = size === undefined ? await newestCheckpoint(query) : await checkpointOf(query, size);
   if (!published) throw new Usage(size === undefined ? "no checkpoint was published yet" : `no checkpoint was published of size ${size}`);
-  for (const vkey of keys) {
-    const opened = await openCheckpoint(published.note, parseVkey(vkey), verifyEd25519).catch(() => undefined);
-    if (opened && opened.origin === origin) return opened;
+  const keys = await historyOf(on);
+  const named = keys.changes.find((change) => change.kind === "naming" && change.vkey === recovery);
+  if (!named) throw new NotThere("the recovery key was named, but no tree that holds that is signed yet");
+  if (named.checkpoint.size > published.size)
+    throw new Usage(`the recovery key was named later: it can vouch for no tree of fewer than ${named.checkpoint.size} entries`);
+  if (keys.givenUpAt(published.size)) throw new Usage(`the tree of ${published.size} entries was given up by a recovery before`);
+  return keys.openAnyway(published.note, verifyEd25519);
+}
+
+/** The log's keys as everybody is shown them. */
+async function historyOf(on: On): Promise<LogKeys> {
+  try {
+    const { size } = (await newestCheckpoint(on.database.query))!;
+    return await openKeys((await keysFile(on, size)).text, { verify: verifyEd25519 });
+  } catch (fault) {
+    if (!(fault instanceof Malformed)) throw fault;
+    throw new NotThere(`the history of the log's keys does not verify: ${reasonOf(fault)}; keep every key`);
   }
-  throw new Usage(`the checkpoint of ${published.size} entries is not signed by a key of this log`);
 }
 
 async function ask({ handler }: On, name: "RotateLogKey" | "NameRecoveryKey", input: { readonly [field: string]: Json }): Promise<void> {
@@ -130,11 +148,10 @@ export async function signedChange(on: On): Promise<Changed> {
     }
     await on.ambient.wait(lookMs);
   }
-  const { size } = (await newestCheckpoint(on.database.query))!;
-  const walked = await openKeys((await keysFile(on, size)).text, { verify: verifyEd25519 });
+  const walked = await historyOf(on);
   if (walked.latest !== to) throw new NotThere(`the log's key is ${walked.latest} by now`);
   const own = signingKeysIn(on.config, on.origin);
-  const leaf = (await leavesOf(on.database, [happened.id], size)).get(happened.id)!;
+  const leaf = (await leavesOf(on.database, [happened.id], Number.MAX_SAFE_INTEGER)).get(happened.id)!;
   const lies = own.find(({ vkey }) => vkey === to)?.lies ?? "elsewhere";
   return { from, to, leaf, lies, given: own.filter(({ vkey }) => vkey !== to && keys.includes(vkey)) };
 }

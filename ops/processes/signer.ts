@@ -22,7 +22,7 @@ import {
 } from "../keys/signing-record.ts";
 import type { Keyring } from "../keys/signing-keys.ts";
 import { SigningTurns } from "../keys/signing-turns.ts";
-import { newestCheckpoint, publishCheckpoint } from "../../projections/checkpoints.ts";
+import { checkpointOf, newestCheckpoint, publishCheckpoint } from "../../projections/checkpoints.ts";
 import { type Gathering, keepGathering } from "./gather.ts";
 import { keepPromising } from "./promises.ts";
 
@@ -129,12 +129,7 @@ async function signWhileHeld(run: SignerRun, held: Held, tell: Tell, signal: Abo
     const { last } = record;
     if (!(await agreesWithTheWorld(run, last, tell, signal))) return;
     const turns = await SigningTurns.read(run.log, run.database.query, last?.position ?? "");
-    // Signed but not published: a kill came between. The same bytes are published now.
-    if (last) {
-      const signers = turns.signers(record.before(), last.position);
-      if (!(await untilKeysLieHere(run, signers, tell, signal))) return;
-      await publish(run, last, signers);
-    }
+    if (last && !(await publishLast(run, last, turns.signers(record.before(), last.position), tell, signal))) return;
     await follow(run, record, turns, held, tell, signal);
   } finally {
     record.close();
@@ -181,21 +176,31 @@ async function untilTreeHas({ database, ambient }: SignerRun, size: number, tell
   return false;
 }
 
-/** False when it was told to stop. The log's key may be another by now, and its secret elsewhere. */
-async function untilKeysLieHere(
-  { keyring, ambient }: SignerRun,
-  signers: readonly string[],
-  tell: Tell,
-  signal: AbortSignal,
-): Promise<boolean> {
+/** Signed but not published: a kill came between. The same bytes are published now. False when it was told to stop. */
+async function publishLast(run: SignerRun, last: Signed, signers: readonly string[], tell: Tell, signal: AbortSignal): Promise<boolean> {
+  if (await checkpointOf(run.vault.query, last.frontier.size)) return true;
   while (!signal.aborted) {
-    const missing = signers.find((vkey) => !keyring.has(vkey));
-    if (missing === undefined) return true;
-    const also = signers.length > 1 ? ", beside the others: the tree in which a key gives way is signed by both" : "";
-    tell({ status: "refused", reason: `the log's key ${missing} does not lie here: put its secret into MINUTEBOOK_SIGNING_KEY${also}` });
-    await ambient.wait(lookMs);
+    const missing = missingOf(run, signers);
+    if (missing === undefined) {
+      await publish(run, last, signers);
+      return true;
+    }
+    // A key that is lost leaves a tree that nobody was shown. Where it gives way to another, only this tree has both their words.
+    if (signers.length === 1) return true;
+    tell({ status: "refused", reason: missing });
+    await run.ambient.wait(lookMs);
   }
   return false;
+}
+
+/** Why they cannot sign: a key of the log may be another by now, and its secret elsewhere. */
+function missingOf({ keyring }: SignerRun, signers: readonly string[]): string | undefined {
+  const missing = signers.find((vkey) => !keyring.has(vkey));
+  const also = signers.length > 1 ? ", beside the others: the tree in which a key gives way is signed by both" : "";
+  return (
+    missing &&
+    `the log's key ${missing} does not lie here: put its secret into MINUTEBOOK_SIGNING_KEY${also}; if it is lost: minutebook keys recover`
+  );
 }
 
 /** Follows the log with an edge of its own, hashed from the entries' bytes, and signs where the tree of the rows has the same root. */
@@ -225,11 +230,11 @@ async function follow(
     while (!stop.aborted) {
       const next = seen;
       const { size } = next.frontier;
-      if (size > signed && (await untilTreeHas(run, size, tell, stop))) {
+      const signers = turns.signers(position, next.position);
+      const missing = size > signed ? missingOf(run, signers) : undefined;
+      if (missing === undefined && size > signed && (await untilTreeHas(run, size, tell, stop))) {
         if (!equalBytes(frontierRoot(await frontierAt(database, size)), frontierRoot(next.frontier)))
           throw new Refusal(`the tree of size ${size} in the rows is not that of the log`);
-        const signers = turns.signers(position, next.position);
-        if (!(await untilKeysLieHere(run, signers, tell, stop))) return;
         await held();
         // Order: the record is durable before the signature exists. A crash here means that the same size is signed again.
         record.append(next);
@@ -237,7 +242,7 @@ async function follow(
         ({ position } = next);
         signed = size;
       }
-      tell({ status: "signing", size: signed, vkey: turns.at(position) });
+      tell(missing === undefined ? { status: "signing", size: signed, vkey: turns.at(position) } : { status: "refused", reason: missing });
       await ambient.wait(lookMs);
       await held();
     }

@@ -38,6 +38,7 @@ export async function openKeys(text: string, options: OpenKeys): Promise<LogKeys
   await each((at) => keys.take(readChange(changes[at]!)));
   // Order: which key must have signed a tree is known once all changes are.
   await each((at) => keys.assertSigned(keys.changes[at]!));
+  keys.assertPinned();
   return keys;
 }
 
@@ -216,7 +217,7 @@ export class LogKeys {
     const naming = this.namings.findLast(({ checkpoint }) => checkpoint.size <= size);
     const vkey = naming?.vkey ?? this.options.recovery;
     if (vkey === undefined) throw new Malformed(`a recovery, but no recovery key was named in the first ${size} entries`);
-    if (naming) this.assertPinned(naming);
+    if (naming) this.assertTrusted(naming);
     const { publicKey } = parseRecoveryKey(vkey, this.origin);
     const message = recoveryMessage({ origin: this.origin, size, root, from, to });
     if (!(await isSigned(this.options.verify, publicKey, message, signature)))
@@ -237,15 +238,22 @@ export class LogKeys {
       if (equalBytes(key.publicKey, publicKey)) throw new Malformed("the recovery key that stands already");
     }
     this.namings.push(naming);
-    if (this.options.recovery !== undefined && this.namings.length === 1) this.assertPinned(naming);
   }
 
-  /** The key that the user knows must be one that was named; those after it are its own word. */
-  private assertPinned(naming: Naming): void {
+  /** Throws `Malformed` where the recovery key that the user knows was never named, but another was. */
+  assertPinned(): void {
     const { recovery } = this.options;
-    if (recovery === undefined) return;
+    const [first] = this.namings;
+    if (recovery === undefined || !first || this.namings.some(({ vkey }) => vkey === recovery)) return;
+    throw new Malformed(`the log named ${first.vkey} as its recovery key, and never the one given`);
+  }
+
+  /** Only the key that the user knows, and those after it, which are its own word. */
+  private assertTrusted(naming: Naming): void {
+    const { recovery } = this.options;
     const upTo = this.namings.slice(0, this.namings.indexOf(naming) + 1);
-    if (!upTo.some(({ vkey }) => vkey === recovery)) throw new Malformed(`the recovery key named is ${naming.vkey}, not the one given`);
+    if (recovery !== undefined && !upTo.some(({ vkey }) => vkey === recovery))
+      throw new Malformed(`a recovery by ${naming.vkey}, which stood before the recovery key given`);
   }
 
   private signingAt(size: number): Signing {
