@@ -67,7 +67,10 @@ export function webhookRoutes(app: FastifyInstance, deps: WebhookRoutes): void {
       const { id, seq } = request.params;
       const row = Uuid.safeParse(id).success && /^\d{1,15}$/.test(seq) ? await deliveryAt(query, id, Number(seq)) : undefined;
       if (!row) return refuse(reply, problem("NOT_FOUND", "This webhook has no delivery of this number"));
-      return noStore(reply).send({ ...row, attempts: await attemptsOf(query, id, row) });
+      const attempts = await attemptsOf(query, id, row);
+      // Where a receiver has moved to is shown to whom its address is shown.
+      const shown = permitted.mayRun ? attempts : attempts.map(({ location: _, ...attempt }) => attempt);
+      return noStore(reply).send({ ...row, attempts: shown });
     },
   );
   app.get<{ Params: { id: string }; Querystring: Asked }>("/webhooks/:id/events", { schema: describe.events }, async (request, reply) => {

@@ -105,6 +105,8 @@ export type AttemptRow = {
   readonly responseHead: string | null;
   readonly remote: string | null;
   readonly reused: boolean | null;
+  /** Where the receiver said that it has moved to; it is not followed. */
+  readonly location: string | null;
   /** The event that anchors this attempt in the log, once there is one. */
   readonly anchoredBy: string | null;
 };
@@ -115,7 +117,7 @@ const attemptsMax = 200;
 export const attemptsOf = (query: Query, webhookId: string, { leafIndex, generation }: DeliveryRow): Promise<readonly AttemptRow[]> =>
   query<AttemptRow>(
     `select a.id, n, ${utc("started_at")} as "startedAt", took_ms as "tookMs", outcome, status, fault, kids, encode(body_hash, 'hex') as "bodyHash",
-       encode(response_hash, 'hex') as "responseHash", encode(response_head, 'base64') as "responseHead", remote, reused,
+       encode(response_hash, 'hex') as "responseHash", encode(response_head, 'base64') as "responseHead", remote, reused, location,
        (select event_id from webhook.anchor x where x.from_id <= a.id and x.to_id > a.id) as "anchoredBy"
      from webhook.attempt a where webhook_id = $1 and leaf_index = $2 and generation = $3 order by a.id limit ${attemptsMax}`,
     [webhookId, leafIndex, generation],

@@ -118,6 +118,11 @@ export const migrations: readonly Migration[] = [
     id: "010-cosigner-record",
     sql: "alter table cosigner.cosigned add column vkey text, add column record text",
   },
+  {
+    // Where a receiver said that it has moved to. An attempt without it has the leaf that it had.
+    id: "011-attempt-location",
+    sql: "alter table webhook.attempt add column location text",
+  },
 ];
 
 /**

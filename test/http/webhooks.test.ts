@@ -152,6 +152,9 @@ describe("deliveries", () => {
     const [attempt] = body.attempts;
     expect(attempt.bodyHash).toBe(createHash("sha256").update(sent.body).digest("hex"));
     expect(Buffer.from(attempt.responseHead, "base64")).toEqual(sent.body.subarray(0, 1024));
+    // Where it has moved to is an address: shown to whoever may change that.
+    expect(attempt).not.toHaveProperty("location");
+    expect((await as("ana", `/webhooks/${standard.webhookId}/deliveries/1`)).body.attempts[0]).toEqual({ ...attempt, location: null });
   });
 });
 

@@ -37,8 +37,25 @@ it("3xx: a redirect is not followed; it is the endpoint's fault, and where it le
   expect(elsewhere.came).toEqual([]);
   expect(await machine.breaker("one")).toMatchObject({ state: "open", cause: "redirect" });
   expect((await machine.states("one")).filter((state) => state === "dead")).toHaveLength(3);
-  for (const attempt of await machine.attempts("one")) expect(attempt).toMatchObject({ status: 307, fault: "redirect" });
+  for (const attempt of await machine.attempts("one"))
+    expect(attempt).toMatchObject({ status: 307, fault: "redirect", location: `${elsewhere.url}new` });
   expect(said("update the url").join()).toContain(`${elsewhere.url}new`);
+});
+
+it.each([
+  ["/moved/here?token=secret#part", "/moved/here"],
+  ["https://a:secret@new.example/hooks/0123456789abcdef0", "https://new.example/hooks/…"],
+  ["javascript:alert(1)", null],
+  ["http://[", null],
+])("308 to %s: written down as far as it is no secret", async (location, told) => {
+  const place = await machine.receiver("one");
+  place.behave = status(308, { location });
+  await machine.owe("one", [1], oneSubject);
+  machine.run();
+  await machine.until(async () => (await machine.attempts("one")).length > 0);
+  const [attempt] = await machine.attempts("one");
+  expect(attempt).toMatchObject({ status: 308, location: told?.replace(/^\//, `${new URL(place.url).origin}/`) ?? null });
+  expect(said("secret")).toEqual([]);
 });
 
 it("receiver clock skew: a warning, long before signatures are refused, and none for a minute", async () => {

@@ -24,6 +24,7 @@ type AttemptRow = {
   readonly response_head: Uint8Array | null;
   readonly remote: string | null;
   readonly reused: boolean | null;
+  readonly location: string | null;
 };
 
 const pageMax = 2_000;
@@ -41,7 +42,7 @@ export async function attemptsRoot(query: Query, from: number, to: number): Prom
   for (let next = from; ;) {
     const rows = await query<AttemptRow>(
       `select id, webhook_id, leaf_index, generation, n, to_char(started_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as started_at,
-         took_ms, outcome, status, fault, kids, body_hash, response_hash, response_head, remote, reused
+         took_ms, outcome, status, fault, kids, body_hash, response_hash, response_head, remote, reused, location
        from webhook.attempt where id >= $1 and id < $2 order by id limit ${pageMax}`,
       [next, to],
     );

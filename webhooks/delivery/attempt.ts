@@ -162,7 +162,8 @@ async function attempt(
   const skewMs = noteAnswer(world, endpoint, sent, Date.parse(startedAt));
   world.attempted({ webhookId, profile: profile.name, result: fault ? "failed" : "delivered", status: statusOf(answered), tookMs, skewMs });
   const kids = secrets.filter((secret) => secret.scheme !== "gr" || secret.state === "active").map(({ kid }) => kid);
-  return { request: { startedAt, tookMs, answered, fault: fault?.name, kids: kids.join(" "), reused, remote }, sent, fault };
+  const location = movedTo(answered, url);
+  return { request: { startedAt, tookMs, answered, fault: fault?.name, kids: kids.join(" "), reused, remote, location }, sent, fault };
 }
 
 const skewMax = 60_000;
@@ -173,7 +174,9 @@ const complainedAt = new WeakMap<Endpoint, number>();
 /** What people should hear of an answer, though it changes nothing for its delivery. Answers how many ms its clock is ahead. `startedAt`: since 1970. */
 function noteAnswer(world: DeliveryWorld, endpoint: Endpoint, { answered, tookMs }: Sent, startedAt: number): number | undefined {
   if (answered.kind !== "answered") return undefined;
-  noteMove(world, endpoint, answered);
+  const location = movedTo(answered, endpoint.url);
+  if (location !== undefined)
+    world.logger.warn({ part: "deliverer", webhook: endpoint.webhookId, location }, "the receiver has moved: update the url");
   const offMs = Date.parse(answered.headers["date"] ?? "") - (startedAt + tookMs);
   if (Number.isNaN(offMs)) return undefined;
   if (Math.abs(offMs) > skewMax && world.elapsed() - (complainedAt.get(endpoint) ?? -Infinity) >= againMs) {
@@ -186,14 +189,19 @@ function noteAnswer(world: DeliveryWorld, endpoint: Endpoint, { answered, tookMs
   return offMs;
 }
 
-/** Never followed; whoever runs the webhook decides whether the new address is meant. What stands behind `?` may be secret. */
-function noteMove({ logger }: DeliveryWorld, endpoint: Endpoint, { status, headers }: Extract<Answered, { kind: "answered" }>): void {
-  const { location } = headers;
-  if (status < 300 || status > 399 || location === undefined) return;
-  logger.warn(
-    { part: "deliverer", webhook: endpoint.webhookId, location: location.split(/[?#]/)[0]! },
-    "the receiver has moved: update the url",
-  );
+const segmentMax = 16;
+
+/**
+ * Never followed; whoever runs the webhook decides whether the new address is meant. What may be secret in it is left out: a name and a
+ * password, what stands behind `?`, and long parts of the path.
+ */
+function movedTo(answered: Answered, url: string): string | undefined {
+  if (answered.kind !== "answered" || answered.status < 300 || answered.status > 399) return undefined;
+  const { location } = answered.headers;
+  if (location === undefined || !URL.canParse(location, url)) return undefined;
+  const { protocol, origin, pathname } = new URL(location, url);
+  if (protocol !== "https:" && protocol !== "http:") return undefined;
+  return `${origin}${pathname.replace(/[^/]+/g, (segment) => (segment.length > segmentMax ? "…" : segment))}`;
 }
 
 const noSecret: Fault = { class: "self", name: "no-secret" };

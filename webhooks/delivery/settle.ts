@@ -19,6 +19,8 @@ export type Attempt = {
   readonly bodyHash: Uint8Array;
   readonly reused: boolean;
   readonly remote: string | undefined;
+  /** Where the receiver says that it has moved to. */
+  readonly location: string | undefined;
 };
 
 export type Outcome = Verdict & { readonly row: Due; readonly attempts: readonly Attempt[] };
@@ -106,10 +108,10 @@ const settling = `
     update webhook.lane set until_at = clock_timestamp() + $4 * interval '1 ms', in_hand = $5
     from gate where webhook_id = $1 and lane = $2 and token = $3 returning 1
   ), tried as (
-    insert into webhook.attempt (webhook_id, leaf_index, generation, n, started_at, took_ms, outcome, status, fault, kids, body_hash, response_hash, response_head, remote, reused)
+    insert into webhook.attempt (webhook_id, leaf_index, generation, n, started_at, took_ms, outcome, status, fault, kids, body_hash, response_hash, response_head, remote, reused, location)
     select $1, a.* from held, unnest($14::bigint[], $15::bigint[], $16::int[], $17::timestamptz[], $18::int[], $19::text[], $20::int[], $21::text[],
-      $22::text[], $23::bytea[], $24::bytea[], $25::bytea[], $26::text[], $27::boolean[]) as a (leaf_index, generation, n)
-    where not $31::boolean or not exists (
+      $22::text[], $23::bytea[], $24::bytea[], $25::bytea[], $26::text[], $27::boolean[], $28::text[]) as a (leaf_index, generation, n)
+    where not $32::boolean or not exists (
       select from webhook.attempt t where t.webhook_id = $1 and t.leaf_index = a.leaf_index and t.generation = a.generation and t.n = a.n)
   ), moved as (
     update webhook.delivery d set state = o.state, attempts = o.attempts, failures = o.failures, fault = o.fault, status = o.status,
@@ -121,10 +123,10 @@ const settling = `
   ), waits as (
     insert into webhook.blocked as b (webhook_id, subject, until_at)
     select $1, w.subject, case when w.ms is null then 'infinity' else clock_timestamp() + w.ms * interval '1 ms' end
-    from held, unnest($28::text[], $29::float8[]) as w (subject, ms)
+    from held, unnest($29::text[], $30::float8[]) as w (subject, ms)
     on conflict (webhook_id, subject) do update set until_at = excluded.until_at
   ), goes_on as (
-    delete from webhook.blocked where webhook_id = $1 and subject = any($30::text[]) and subject <> all($28::text[]) and exists (select from held)
+    delete from webhook.blocked where webhook_id = $1 and subject = any($31::text[]) and subject <> all($29::text[]) and exists (select from held)
   )
   select count(*) as held from held`;
 
@@ -161,5 +163,6 @@ function attemptColumns(attempts: readonly (Attempt & { readonly row: Due })[]):
     of((attempt) => answerOf(attempt)?.head ?? null),
     of(({ remote }) => remote ?? null),
     of(({ reused }) => reused),
+    of(({ location }) => location ?? null),
   ];
 }
