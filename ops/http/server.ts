@@ -12,6 +12,7 @@ import type { Logger } from "pino";
 import { sendProblem } from "../../commands/http.ts";
 import { Broken, Unavailable } from "../../domain/log/event-log.ts";
 import { problem } from "../../domain/problem.ts";
+import { compressPages } from "./compressed.ts";
 import { openApiWebhooks } from "./told.ts";
 
 const methods: HTTPMethods[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
@@ -86,6 +87,7 @@ export async function httpServer(
     if (request.is404) nothingHere(request, reply);
     else done();
   });
+  compressPages(app);
   if (logger.isLevelEnabled("debug")) app.addHook("onResponse", tellAnswer);
   app.addHook("onResponse", (request, reply, done) => {
     answered(request, reply);

@@ -1,5 +1,6 @@
 /** The explorer for auditors: the log as pages, with scripts that check it where it is read. */
 import type { FastifyInstance, FastifyReply } from "fastify";
+import { digest } from "../../domain/log/hash.ts";
 import type { ReadDeps } from "../deps.ts";
 import { checkpointsPage } from "./checkpoints.ts";
 import { deliveriesPage } from "./deliveries.ts";
@@ -44,10 +45,16 @@ export function explorerRoutes(app: FastifyInstance, deps: ReadDeps): void {
     const moment = await momentShown(deps, query);
     return moment ? fresh(reply).send(moment) : reply.callNotFound();
   });
-  for (const [name, text] of Object.entries(scripts))
-    app.get(scriptPath(name), hidden, async (_, reply) =>
-      reply.header("cache-control", "no-cache").type("text/javascript; charset=utf-8").send(text),
-    );
+  for (const [name, text] of Object.entries(scripts)) scriptRoute(app, name, text);
+}
+
+/** A browser keeps a script, and asks each time whether it is still the same: pages and scripts are of one version. */
+function scriptRoute(app: FastifyInstance, name: string, text: string): void {
+  const tag = `W/"${digest(text).slice(0, 22)}"`;
+  app.get(scriptPath(name), hidden, async ({ headers }, reply) => {
+    reply.headers({ "cache-control": "no-cache", etag: tag }).type("text/javascript; charset=utf-8");
+    return headers["if-none-match"] === tag ? reply.code(304).send() : reply.send(text);
+  });
 }
 
 const notHere = explorerPage(
