@@ -6,6 +6,7 @@ import { type ProposalRow, proposalsById, type StepRow, tallies, timeline } from
 import type { ReadDeps } from "../deps.ts";
 import { escaped } from "../pages/page.ts";
 import { actor, asWhom, counted, explorerPage, number } from "./frame.ts";
+import { stateBadge } from "./proposals.ts";
 import { summaryOf } from "./rows.ts";
 
 const stepsMax = 100;
@@ -29,7 +30,7 @@ export async function proposalPage({ database }: ReadDeps, id: string): Promise<
   return explorerPage(
     row.title,
     "/proposals",
-    `<h1>${escaped(row.title)}</h1><p><span class="badge">${row.state}</span></p>${row.body === null ? "" : `<p class="body">${escaped(row.body)}</p>`}
+    `<h1>${escaped(row.title)}</h1><p>${stateBadge(row.state)}</p>${row.body === null ? "" : `<p class="body">${escaped(row.body)}</p>`}
 <div id="verdict" class="banner wait" role="status" aria-live="polite" data-id="${row.proposal_id}" ${events.join(" ")}><h2>${
       figures ? "Not counted again yet" : "There is nothing to count yet"
     }</h2></div>${figures ? `<p><button type="button" class="main" id="recount" disabled>Recount here</button></p>` : ""}

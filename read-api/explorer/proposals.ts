@@ -45,6 +45,7 @@ export const proposalList = (rows: readonly ProposalRow[], none = "There are non
   rows.length === 0 ? `<p class="soft">${none}</p>` : `<ul class="proposals">${rows.map(item).join("")}</ul>`;
 
 const tone: Readonly<Record<string, string>> = { adopted: "good", rejected: "bad", open: "shown" };
+export const stateBadge = (state: string) => `<span class="badge ${tone[state] ?? ""}">${state}</span>`;
 
 function item({ proposal_id, title, state, proposer, drafted_at, closes_at, decided_at, electorate_count }: ProposalRow): string {
   const when =
@@ -54,7 +55,7 @@ function item({ proposal_id, title, state, proposer, drafted_at, closes_at, deci
         ? `closes ${ago(closes_at)}`
         : `drafted ${ago(drafted_at)}`;
   const who = electorate_count === null ? "" : `<span>${counted(electorate_count, "elector")}</span>`;
-  return `<li><p class="row"><b><a href="/proposals/${proposal_id}">${escaped(title)}</a></b><span class="badge ${tone[state] ?? ""}">${state}</span></p>
+  return `<li><p class="row"><b><a href="/proposals/${proposal_id}">${escaped(title)}</a></b>${stateBadge(state)}</p>
 <p class="row soft"><span>${when}</span><span>by ${actor(proposer)}</span>${who}</p></li>`;
 }
 

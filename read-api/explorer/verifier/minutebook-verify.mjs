@@ -1038,6 +1038,7 @@ let digestNow = (input) => b64u(sha256$1(bytesOf$2(input)));
 let sha1HexNow = (input) => hex(sha1(bytesOf$2(input)));
 let b64uNow = (bytes) => encode64(bytes, urlLetters);
 let b64uTextNow = (text) => b64u(utf8(text));
+let digestOfB64uNow = (bytes, length) => digest$2(spelled.subarray(0, writeB64u(bytes, length, spelled)));
 /** SHA-256, and the same as b64u: most digests of the format are only ever text. */
 function useSha256(hash, digest = (input) => b64u(hash(input)), hashInto = (input, into, at) => into.set(hash(input), at)) {
 	sha256Now = hash;
@@ -1054,6 +1055,12 @@ function sha256Into(input, into, at) {
 function digest$2(input) {
 	return digestNow(input);
 }
+/** `digest(b64u(bytes))` of so many bytes, at most 64 KiB. Quickest with the same array each time. */
+function digestOfB64u(bytes, length) {
+	return digestOfB64uNow(bytes, length);
+}
+/** Filled anew for each: hashing is synchronous. */
+const spelled = /* @__PURE__ */ new Uint8Array(87384);
 /** `b64u(utf8(text))` */
 function b64uText(text) {
 	return b64uTextNow(text);
@@ -1064,8 +1071,8 @@ function bytesOf$2(input) {
 /** RFC 9562 version 5, lower case. The namespace is a UUID in lower case. */
 function uuidV5(namespace, name) {
 	if (!uuidForm.test(namespace)) throw new RangeError("the namespace is not a UUID");
-	const end = writeAscii(name, named, 16);
-	const bytes = end === void 0 ? utf8(sixteen + name) : named.subarray(0, end);
+	const end = writeAscii(name, named$1, 16);
+	const bytes = end === void 0 ? utf8(sixteen + name) : named$1.subarray(0, end);
 	for (let to = 0, at = 0; to < 16; to++, at += 2) {
 		if (at === 8 || at === 13 || at === 18 || at === 23) at++;
 		bytes[to] = hexDigit$1(namespace, at) << 4 | hexDigit$1(namespace, at + 1);
@@ -1073,7 +1080,7 @@ function uuidV5(namespace, name) {
 	return uuidText(sha1HexNow(bytes), "5");
 }
 /** Filled anew for each id: hashing is synchronous. */
-const named = /* @__PURE__ */ new Uint8Array(512);
+const named$1 = /* @__PURE__ */ new Uint8Array(512);
 const uuidForm = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Room for the namespace before the name. */
 const sixteen = "0".repeat(16);
@@ -1243,6 +1250,11 @@ function lengthOfB64u(text) {
 	return (rest === 0 ? 0 : urlValues[text.charCodeAt(text.length - 1)] & (rest === 2 ? 15 : 3)) === 0 ? text.length * 3 >> 2 : void 0;
 }
 const urlText = /^[A-Za-z0-9_-]*$/;
+/** Standard base64 with padding (RFC 4648 §4). */
+function b64(bytes) {
+	const text = encode64(bytes, standardLetters);
+	return text + "=".repeat((4 - text.length % 4) % 4);
+}
 /** Undefined unless the text is the one canonical spelling of its bytes. */
 function fromB64(text) {
 	const bare = text.replace(/={1,2}$/, "");
@@ -1465,10 +1477,18 @@ function canonicalObject(value, depthMax) {
 	}
 	return `${text}}`;
 }
-/** The names of an object's members in canonical order. Most objects are read from canonical text and need no sorting. */
+/** Above, sorting by insertion is no longer the quicker way. */
+const insertedMax = 24;
+/** The names of an object's members in canonical order. Most objects are read from canonical text and are in it already. */
 function sortedKeys(members) {
 	const keys = Object.keys(members);
-	for (let index = 1; index < keys.length; index++) if (keys[index - 1] > keys[index]) return keys.sort();
+	if (keys.length > insertedMax) return keys.sort();
+	for (let index = 1; index < keys.length; index++) {
+		const key = keys[index];
+		let at = index;
+		for (; at > 0 && keys[at - 1] > key; at--) keys[at] = keys[at - 1];
+		keys[at] = key;
+	}
 	return keys;
 }
 /**
@@ -1710,178 +1730,145 @@ function parseDecimal(text) {
 	return number;
 }
 
-// domain/log/note.ts
-/** Signed notes and their keys, written (C2SP signed-note). Reading them is the verifier's. */
-const ed25519 = Uint8Array.of(1);
-/** The first four bytes of SHA-256(name LF type public key). The type is that of a plain Ed25519 key unless another is given. */
-function noteKeyId(name, publicKey, type = ed25519) {
-	return sha256(concat(utf8(`${name}\n`), type, publicKey)).subarray(0, 4);
-}
-
-// domain/log/verify/tree.ts
-/** The tree as a verifier sees it (RFC 9162 §2.1.3.2 and §2.1.4.2). Sizes go beyond 32 bits, so no bit operators. */
-/** The root that a proof leads to, or undefined when its length does not fit the place. */
-function rootFromInclusion(index, size, leaf, path) {
-	if (!isPlace(index) || !isPlace(size) || index >= size || isNoHash(leaf) || path.some(isNoHash)) return void 0;
-	let place = index;
-	let last = size - 1;
-	let root = leaf;
-	for (const sibling of path) {
-		if (last === 0) return void 0;
-		if (place % 2 === 1 || place === last) {
-			root = nodeHash(sibling, root);
-			while (place % 2 === 0 && place !== 0) {
-				place /= 2;
-				last = Math.floor(last / 2);
-			}
-		} else root = nodeHash(root, sibling);
-		place = Math.floor(place / 2);
-		last = Math.floor(last / 2);
-	}
-	return last === 0 ? root : void 0;
-}
-function checkInclusion(index, size, leaf, path, root) {
-	const found = rootFromInclusion(index, size, leaf, path);
-	return found !== void 0 && equalBytes(found, root);
-}
-/** From the empty tree nothing is proven and the proof must be empty. */
-function checkConsistency(first, second, firstRoot, secondRoot, path) {
-	if (!isPlace(first) || !isPlace(second) || first > second) return false;
-	if (isNoHash(firstRoot) || isNoHash(secondRoot) || path.some(isNoHash)) return false;
-	if (first === second) return path.length === 0 && equalBytes(firstRoot, secondRoot);
-	if (first === 0) return path.length === 0;
-	let place = first - 1;
-	let last = second - 1;
-	while (place % 2 === 1) {
-		place = (place - 1) / 2;
-		last = Math.floor(last / 2);
-	}
-	const hashes = place === 0 ? [firstRoot, ...path] : path;
-	if (hashes.length === 0) return false;
-	let old = hashes[0];
-	let now = old;
-	for (const hash of hashes.slice(1)) {
-		if (last === 0) return false;
-		if (place % 2 === 1 || place === last) {
-			old = nodeHash(hash, old);
-			now = nodeHash(hash, now);
-			while (place % 2 === 0 && place !== 0) {
-				place /= 2;
-				last = Math.floor(last / 2);
-			}
-		} else now = nodeHash(now, hash);
-		place = Math.floor(place / 2);
-		last = Math.floor(last / 2);
-	}
-	return last === 0 && equalBytes(old, firstRoot) && equalBytes(now, secondRoot);
-}
-/** A tree that takes leaves and remembers its right edge. */
-var GrowingTree = class {
-	size;
-	/** For each level the node that is begun there, as it is hashed: a 1, its left child where the level's bit of the size is set, its right one. */
-	nodes = [];
-	/** `before` are the roots of the maximal perfect subtrees of the leaves [0, size), left to right. */
-	constructor(size = 0, before = []) {
-		this.size = size;
-		let nth = before.length;
-		for (let rest = size, level = 0; rest > 0; rest = Math.floor(rest / 2), level++) if (rest % 2 === 1) this.nodeAt(level).set(before[--nth], leftAt);
-	}
-	append(leaf) {
-		this.nodeAt(0).set(leaf, childAt(this.size));
-		this.complete();
-	}
-	/** Appends the hash of these bytes. */
-	appendHashOf(bytes) {
-		sha256Into(bytes, this.nodeAt(0), childAt(this.size));
-		this.complete();
-	}
-	root() {
-		let root;
-		for (let rest = this.size, level = 0; rest > 0; rest = Math.floor(rest / 2), level++) {
-			if (rest % 2 === 0) continue;
-			const left = this.nodeAt(level).slice(leftAt, rightAt);
-			root = root ? nodeHash(left, root) : left;
-		}
-		return root ?? sha256("");
-	}
-	/** A leaf has been written: each node that has both its children now becomes a child of the one above it. */
-	complete() {
-		for (let rest = this.size++, level = 0; rest % 2 === 1; level++) {
-			rest = (rest - 1) / 2;
-			sha256Into(this.nodeAt(level), this.nodeAt(level + 1), childAt(rest));
-		}
-	}
-	nodeAt(level) {
-		return this.nodes[level] ??= (/* @__PURE__ */ new Uint8Array(65)).fill(1, 0, 1);
-	}
-};
-const leftAt = 1;
-const rightAt = 33;
-const childAt = (nth) => nth % 2 === 0 ? leftAt : rightAt;
-/** How many maximal perfect subtrees a tree has: the one bits of its size. */
-function subtreesOf(size) {
-	let count = 0;
-	for (let rest = size; rest > 0; rest = Math.floor(rest / 2)) count += rest % 2;
-	return count;
-}
-function isPlace(value) {
-	return Number.isSafeInteger(value) && value >= 0;
-}
-function isNoHash(bytes) {
-	return bytes.length !== 32;
-}
-
-// domain/log/signed/fork.ts
-/**
-* A fork as a file that anybody can show around: two checkpoints that one key signed and that cannot both be of one log. Of equal sizes the
-* two are the proof; of different sizes the hashes prove that the greater tree begins with another tree than the smaller checkpoint signs.
-*/
-const format$1 = "minutebook-fork/1";
-/** Whether a file says that it is one. */
-const isFork = (text) => /^\{"(begins|checkpoints)":/.test(text);
-/** The two trees, once it is proven that they cannot be of one log. Throws `Malformed` where it is not. */
-async function openFork(text, verify) {
-	const { vkey, checkpoints, begins } = readFork(text);
-	const key = parseVkey(vkey);
-	const [first, second] = [await openCheckpoint(checkpoints[0], key, verify), await openCheckpoint(checkpoints[1], key, verify)];
-	if (first.size > second.size) throw new Malformed("the smaller tree comes first");
-	if (first.size === second.size) {
-		if (equalBytes(first.root, second.root)) throw new Malformed("the same tree twice");
-		return {
-			key: vkey,
-			first,
-			second
-		};
-	}
-	if (!begins) throw new Malformed("nothing shows how the greater tree begins");
-	if (equalBytes(begins.root, first.root)) throw new Malformed("the greater tree begins with the smaller one");
-	if (first.size === 0 || !checkConsistency(first.size, second.size, begins.root, second.root, begins.proof)) throw new Malformed("the greater tree is not proven to begin with another one");
+// domain/log/verify/payload.ts
+/** Payloads as a verifier reads them: disclosures, digests, sealed forms and the fields of the format (§4, §5). */
+const fieldName$1 = /^(?:[A-Za-z][A-Za-z0-9_]{0,63}|\.command|\.auth)$/;
+const saltForm = /^[A-Za-z0-9_-]{21}[AQgw]$/;
+/** The canonical b64u of 32 bytes. */
+const digestForm = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
+/** Checks a disclosure as received. Throws `Malformed`. */
+function readDisclosure(text) {
+	const bytes = fromB64u(text);
+	if (!bytes) throw new Malformed("not canonical base64url");
+	const json = fromUtf8(bytes);
+	if (json === void 0) throw new Malformed("not UTF-8");
+	const parts = parseCanonical(json, 16 + 1);
+	if (!Array.isArray(parts) || parts.length !== 3) throw new Malformed("not three elements");
+	const [salt, name, value] = parts;
+	if (!isSalt(salt)) throw new Malformed("not a salt of 16 bytes", "/0");
+	if (!isName(name)) throw new Malformed("not a name of a field", "/1");
+	sealedUnder(name, value);
 	return {
-		key: vkey,
-		first,
-		second
+		salt,
+		name,
+		value,
+		digest: digest$2(text)
 	};
 }
-function readFork(text) {
-	const read = parseJson(text);
-	const { vkey, checkpoints, begins } = read;
-	const isPair = Array.isArray(checkpoints) && checkpoints.length === 2 && checkpoints.every((note) => typeof note === "string");
-	if (read["format"] !== format$1 || typeof vkey !== "string" || !isPair) throw new Malformed("not a fork in writing");
+/** Recomputes the commitment from what is told. Throws `Malformed` on whatever is not of its form. */
+function readPayload(data = {}, salts = {}, digests = {}) {
+	const shown = sortedKeys(data);
+	const withheld = sortedKeys(digests);
+	if (shown.length !== Object.keys(salts).length) throw new Malformed("every shown field has a salt, and no other has", "/salts");
+	const keys = [];
+	const lines = [];
+	const texts = {
+		data: "",
+		salts: "",
+		digests: ""
+	};
+	let comma = "";
+	for (const name of shown) {
+		const value = data[name];
+		const salt = Object.hasOwn(salts, name) ? salts[name] : null;
+		if (!isName(name)) throw new Malformed("not a name of a field", `/data/${name}`);
+		if (!isSalt(salt)) throw new Malformed("not a salt of 16 bytes", `/salts/${name}`);
+		const text = storedText(name, value, keys);
+		texts.data += `${comma}"${name}":${text}`;
+		texts.salts += `${comma}"${name}":"${salt}"`;
+		lines.push(`${name} ${digest$2(b64uText(`["${salt}","${name}",${text}]`))}\n`);
+		comma = ",";
+	}
+	comma = "";
+	for (const name of withheld) {
+		const told = digests[name];
+		if (!isName(name)) throw new Malformed("not a name of a field", `/digests/${name}`);
+		assertDigest(told, `/digests/${name}`);
+		if (Object.hasOwn(data, name)) throw new Malformed("a field both shown and withheld", `/digests/${name}`);
+		texts.digests += `${comma}"${name}":"${told}"`;
+		lines.push(`${name} ${told}\n`);
+		comma = ",";
+	}
+	if (withheld.length > 0) lines.sort();
 	return {
-		vkey,
-		checkpoints,
-		begins: begins === void 0 ? void 0 : readBegins(begins)
+		commitment: commitmentOf(lines),
+		data,
+		digests,
+		keys,
+		texts
 	};
 }
-function readBegins(begins) {
-	const { root, proof } = begins ?? {};
-	const hashes = [root, ...Array.isArray(proof) ? proof : [void 0]].map((hash) => typeof hash === "string" ? fromB64(hash) : void 0);
-	if (hashes.length > 64 || hashes.some((hash) => hash?.length !== 32)) throw new Malformed("not the hashes of a proof");
-	const [first, ...rest] = hashes;
-	return {
-		root: first,
-		proof: rest
-	};
+/** The canonical text of a stored value; adds the key to `keys` that seals it, unless the field is of the format. */
+function storedText(name, value, keys) {
+	try {
+		const key = sealedUnder(name, value);
+		if (key !== void 0 && name[0] !== ".") keys.push(key);
+		return canonical(value, 16);
+	} catch (fault) {
+		if (fault instanceof Malformed) fault.pointer = `/data/${name}${fault.pointer}`;
+		throw fault;
+	}
+}
+/** Each line is `name SP digest LF`, names ascending. */
+function commitmentOf(lines) {
+	return digest$2(`minutebook/payload/v1\n${lines.join("")}`);
+}
+/** The keys that a `SubjectKeyDestroyed` names, none where its `keys` is withheld or sealed. Throws `Malformed`. */
+function keysDestroyed({ keys }) {
+	if (keys === void 0 || isObject(keys) && Object.hasOwn(keys, "sealed")) return [];
+	if (!Array.isArray(keys)) throw new Malformed("not an array of key ids", "/data/keys");
+	keys.forEach((key, index) => assertDigest(key, `/data/keys/${index}`));
+	return keys;
+}
+function assertDigest(value, pointer) {
+	if (typeof value !== "string" || !digestForm.test(value)) throw new Malformed("not the canonical base64url of 32 bytes", pointer);
+}
+function isName(value) {
+	return typeof value === "string" && fieldName$1.test(value);
+}
+function isSalt(value) {
+	return typeof value === "string" && saltForm.test(value);
+}
+/** The id of the key that a stored value is sealed under, undefined when it is plain. Throws on anything between. */
+function sealedUnder(name, value) {
+	if (isObject(value) && Object.hasOwn(value, "sealed")) {
+		const { key, sealed } = value;
+		if (Object.keys(value).length !== 2 || key === void 0) throw new Malformed("a sealed field has a key and nothing else");
+		assertDigest(key, "/key");
+		const length = typeof sealed === "string" ? lengthOfB64u(sealed) ?? 0 : 0;
+		if (length < 92 || (length - 28) % 64 !== 0) throw new Malformed("not sealed bytes", "/sealed");
+		return key;
+	}
+	assertFormatField(name, value);
+}
+/** The form of what a sealed field of the format holds, once it is opened. Throws `Malformed`. */
+function assertFormatField(name, value) {
+	if (name === ".command") assertCommand(value);
+	if (name === ".auth") assertAuth(value);
+}
+function assertCommand(value) {
+	if (!isObject(value) || Object.keys(value).length !== 2) throw new Malformed("a command has an input and a name");
+	const { input = null, name } = value;
+	assertDigest(input, "/input");
+	if (typeof name !== "string" || !/^[a-z][a-z0-9-]{0,62}$/.test(name)) throw new Malformed("not a command's name", "/name");
+}
+const jwtMembers = /* @__PURE__ */ new Set([
+	"kind",
+	"iss",
+	"sub",
+	"jti",
+	"iat"
+]);
+function assertAuth(value) {
+	if (!isObject(value) || typeof value["kind"] !== "string") throw new Malformed("an authorisation has a kind");
+	if (value["kind"] !== "jwt") return;
+	for (const [claim, content] of Object.entries(value)) {
+		if (!jwtMembers.has(claim)) throw new Malformed("not a claim of the kind jwt", `/${claim}`);
+		if (!(claim === "iat" ? typeof content === "number" && content >= 0 : typeof content === "string")) throw new Malformed("not of the claim's form", `/${claim}`);
+	}
+}
+function isObject(value) {
+	return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 // domain/log/verify/entry.ts
@@ -1989,46 +1976,6 @@ function faultOf$1(text) {
 	return new Malformed("a member that entries do not have");
 }
 
-// domain/log/signed/promise.ts
-/**
-* Promises: what the log's key signs for an entry that no checkpoint covers yet. A promise that is not kept is evidence, so it
-* names the entry, the time and how long, and can be taken for nothing else that the key signs: its lines, its first line and its key id are others.
-*/
-const context = "minutebook/promise/v1";
-/** C2SP signed-note: 0xff and an identifier, for types that have no number. */
-const type$1 = concat(Uint8Array.of(255), utf8(context));
-/** How long after its time a checkpoint covers the entry. */
-const promiseSeconds = 60;
-/** Whether a file says that it is a promise. */
-const isPromise = (text) => text.startsWith(`${context}\n`);
-/** The promise, once the log's key signs it; `vkey` is the log's own. Throws `Malformed`. */
-async function openPromise(note, vkey, verify) {
-	const { name, publicKey } = parseVkey(vkey);
-	const [first, origin, entry, at, seconds, end, ...more] = (await openNote(note, {
-		name,
-		publicKey,
-		keyId: noteKeyId(name, publicKey, type$1)
-	}, verify)).split("\n");
-	if (first !== context || seconds !== `seconds ${60}` || end !== "" || more.length > 0) throw new Malformed("not a promise");
-	const hash = fromB64(after$1("entry ", entry));
-	if (hash?.length !== 32) throw new Malformed("not the hash of an entry");
-	const promised = {
-		origin: after$1("origin ", origin),
-		entry: hash,
-		at: after$1("at ", at)
-	};
-	if (!originForm.test(promised.origin)) throw new Malformed("not an origin");
-	if (promised.origin !== name) throw new Malformed("the promise of another log");
-	if (!isTime$1(promised.at) || promised.at > "9999-12-31") throw new Malformed("not a time");
-	return promised;
-}
-function after$1(word, line) {
-	if (!line?.startsWith(word)) throw new Malformed(`a promise without \`${word.trim()}\` in its place`);
-	return line.slice(word.length);
-}
-/** Until when a checkpoint covers the entry, in the form of an entry's `at`. */
-const dueAt = ({ at }) => new Date(Date.parse(at) + 60 * 1e3).toISOString();
-
 // domain/log/verify/bytes.ts
 /**
 * The forms of §2 and §4 over bytes. Each reader takes the place where something should begin and answers the place
@@ -2057,7 +2004,7 @@ const quote$1 = 34;
 const backslash$1 = 92;
 const dot$1 = 46;
 const colon$1 = 58;
-const hyphen = 45;
+const hyphen$1 = 45;
 const [zero$1, nine] = [48, 57];
 const digestBytes = 43;
 const uuidBytes = 36;
@@ -2075,25 +2022,25 @@ function run(bytes, at, kind, max) {
 	return end > at && end - at <= max ? end : -1;
 }
 /** Exactly so many. */
-function letters$1(bytes, at, kind, count) {
+function letters(bytes, at, kind, count) {
 	if (at < 0) return -1;
 	for (let nth = 0; nth < count; nth++) if ((kinds[bytes[at + nth]] & kind) === 0) return -1;
 	return at + count;
 }
-const digest = (bytes, at) => letters$1(bytes, at, b64uLetter, 42) < 0 || lastOf32[bytes[at + 42]] !== 1 ? -1 : at + 43;
-const salt = (bytes, at) => letters$1(bytes, at, b64uLetter, 21) < 0 || lastOf16[bytes[at + 21]] !== 1 ? -1 : at + 22;
+const digest = (bytes, at) => letters(bytes, at, b64uLetter, 42) < 0 || lastOf32[bytes[at + 42]] !== 1 ? -1 : at + 43;
+const salt = (bytes, at) => letters(bytes, at, b64uLetter, 21) < 0 || lastOf16[bytes[at + 21]] !== 1 ? -1 : at + 22;
 /** A lower-case UUID of version 5. */
 function uuid(bytes, at) {
-	if (at < 0 || bytes[at + 8] !== hyphen || bytes[at + 13] !== hyphen || bytes[at + 18] !== hyphen || bytes[at + 23] !== hyphen) return -1;
+	if (at < 0 || bytes[at + 8] !== hyphen$1 || bytes[at + 13] !== hyphen$1 || bytes[at + 18] !== hyphen$1 || bytes[at + 23] !== hyphen$1) return -1;
 	const variant = bytes[at + 19];
 	if (bytes[at + 14] !== 53 || variant !== 56 && variant !== 57 && variant !== 97 && variant !== 98) return -1;
-	return letters$1(bytes, at, lowerHex, 8) > 0 && letters$1(bytes, at + 9, lowerHex, 4) > 0 && letters$1(bytes, at + 14, lowerHex, 4) > 0 && letters$1(bytes, at + 19, lowerHex, 4) > 0 && letters$1(bytes, at + 24, lowerHex, 12) > 0 ? at + 36 : -1;
+	return letters(bytes, at, lowerHex, 8) > 0 && letters(bytes, at + 9, lowerHex, 4) > 0 && letters(bytes, at + 14, lowerHex, 4) > 0 && letters(bytes, at + 19, lowerHex, 4) > 0 && letters(bytes, at + 24, lowerHex, 12) > 0 ? at + 36 : -1;
 }
 /** Writes the 16 bytes of a UUID; answers where they end. */
 function uuidInto(bytes, at, into) {
 	let end = 0;
 	for (let place = at; end < 16; place += 2) {
-		if (bytes[place] === hyphen) place++;
+		if (bytes[place] === hyphen$1) place++;
 		into[end++] = hexDigit(bytes[place]) << 4 | hexDigit(bytes[place + 1]);
 	}
 	return end;
@@ -2106,12 +2053,12 @@ function actor(bytes, at) {
 	return run(bytes, literal(bytes, at, system), systemLetter, 60);
 }
 const stream = (bytes, at) => run(bytes, at, streamLetter, 200);
-const type = (bytes, at) => at >= 0 && bytes[at] >= 65 && bytes[at] <= 90 ? run(bytes, at, word, 64) : -1;
+const type$1 = (bytes, at) => at >= 0 && bytes[at] >= 65 && bytes[at] <= 90 ? run(bytes, at, word, 64) : -1;
 /** `[a-z][a-z0-9-]{0,62}` */
 const commandName = (bytes, at) => at >= 0 && bytes[at] >= 97 && bytes[at] <= 122 ? run(bytes, at, systemLetter, 63) : -1;
 const command = utf8(".command");
 const auth = utf8(".auth");
-function fieldName$1(bytes, at) {
+function fieldName(bytes, at) {
 	if (at < 0) return -1;
 	const first = bytes[at];
 	if (first === dot$1) return Math.max(literal(bytes, at, command), literal(bytes, at, auth));
@@ -2140,7 +2087,7 @@ function numberOf(bytes, from, to) {
 }
 /** An integer: zero has no sign. */
 function integer(bytes, at) {
-	return bytes[at] === hyphen ? bytes[at + 1] === zero$1 ? -1 : decimal(bytes, at + 1) : decimal(bytes, at);
+	return bytes[at] === hyphen$1 ? bytes[at + 1] === zero$1 ? -1 : decimal(bytes, at + 1) : decimal(bytes, at);
 }
 const timeParts = [
 	4,
@@ -2313,9 +2260,8 @@ var Fields = class {
 	valueFrom = new Int32Array(fieldsMax);
 	valueTo = new Int32Array(fieldsMax);
 };
-/** A disclosure, and its base64url. Filled anew for each: hashing is synchronous. */
+/** A disclosure. Filled anew for each: hashing is synchronous. */
 const disclosure = new Uint8Array(goodBytesMax);
-const letters = new Uint8Array(2 * goodBytesMax);
 var GoodLines = class {
 	entries;
 	shown = new Fields();
@@ -2374,7 +2320,7 @@ var GoodLines = class {
 		disclosure[end++] = comma;
 		end = copy(bytes, shown.valueFrom[nth], shown.valueTo[nth], disclosure, end);
 		disclosure[end++] = closingBracket;
-		return digest$2(letters.subarray(0, writeB64u(disclosure, end, letters)));
+		return digestOfB64u(disclosure, end);
 	}
 	told(bytes, text, shift) {
 		const { shown, withheld } = this;
@@ -2423,7 +2369,7 @@ const rare = /* @__PURE__ */ new Set([
 function readFields(bytes, from, fields, valueEnd) {
 	for (let at = from, nth = 0; nth < fieldsMax; at++, nth++) {
 		const nameFrom = at + 1;
-		const nameTo = bytes[at] === quote ? fieldName$1(bytes, nameFrom) : -1;
+		const nameTo = bytes[at] === quote ? fieldName(bytes, nameFrom) : -1;
 		if (nameTo < 0 || bytes[nameTo] !== quote || bytes[nameTo + 1] !== colon) return -1;
 		fields.nameFrom[nth] = nameFrom;
 		fields.nameTo[nth] = nameTo;
@@ -2530,7 +2476,7 @@ var GoodEntries = class {
 		const streamTo = stream(bytes, streamFrom);
 		const svFrom = literal(bytes, streamTo, spelling.sv);
 		const typeFrom = literal(bytes, decimal(bytes, svFrom), spelling.type);
-		const typeTo = type(bytes, typeFrom);
+		const typeTo = type$1(bytes, typeFrom);
 		const end = literal(bytes, typeTo, spelling.end);
 		if (end < 0 || bytes[svFrom] === zero || end - from > entryBytesMax) return void 0;
 		const stream$1 = cut(streamFrom, streamTo);
@@ -2575,147 +2521,6 @@ var GoodEntries = class {
 		return named.subarray(0, end + firstIndex.length);
 	}
 };
-
-// domain/log/verify/payload.ts
-/** Payloads as a verifier reads them: disclosures, digests, sealed forms and the fields of the format (§4, §5). */
-const fieldName = /^(?:[A-Za-z][A-Za-z0-9_]{0,63}|\.command|\.auth)$/;
-const saltForm = /^[A-Za-z0-9_-]{21}[AQgw]$/;
-/** The canonical b64u of 32 bytes. */
-const digestForm = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
-/** Checks a disclosure as received. Throws `Malformed`. */
-function readDisclosure(text) {
-	const bytes = fromB64u(text);
-	if (!bytes) throw new Malformed("not canonical base64url");
-	const json = fromUtf8(bytes);
-	if (json === void 0) throw new Malformed("not UTF-8");
-	const parts = parseCanonical(json, 16 + 1);
-	if (!Array.isArray(parts) || parts.length !== 3) throw new Malformed("not three elements");
-	const [salt, name, value] = parts;
-	if (!isSalt(salt)) throw new Malformed("not a salt of 16 bytes", "/0");
-	if (!isName(name)) throw new Malformed("not a name of a field", "/1");
-	sealedUnder(name, value);
-	return {
-		salt,
-		name,
-		value,
-		digest: digest$2(text)
-	};
-}
-/** Recomputes the commitment from what is told. Throws `Malformed` on whatever is not of its form. */
-function readPayload(data = {}, salts = {}, digests = {}) {
-	const shown = sortedKeys(data);
-	const withheld = sortedKeys(digests);
-	if (shown.length !== Object.keys(salts).length) throw new Malformed("every shown field has a salt, and no other has", "/salts");
-	const keys = [];
-	const lines = [];
-	const texts = {
-		data: "",
-		salts: "",
-		digests: ""
-	};
-	let comma = "";
-	for (const name of shown) {
-		const value = data[name];
-		const salt = Object.hasOwn(salts, name) ? salts[name] : null;
-		if (!isName(name)) throw new Malformed("not a name of a field", `/data/${name}`);
-		if (!isSalt(salt)) throw new Malformed("not a salt of 16 bytes", `/salts/${name}`);
-		const text = storedText(name, value, keys);
-		texts.data += `${comma}"${name}":${text}`;
-		texts.salts += `${comma}"${name}":"${salt}"`;
-		lines.push(`${name} ${digest$2(b64uText(`["${salt}","${name}",${text}]`))}\n`);
-		comma = ",";
-	}
-	comma = "";
-	for (const name of withheld) {
-		const told = digests[name];
-		if (!isName(name)) throw new Malformed("not a name of a field", `/digests/${name}`);
-		assertDigest(told, `/digests/${name}`);
-		if (Object.hasOwn(data, name)) throw new Malformed("a field both shown and withheld", `/digests/${name}`);
-		texts.digests += `${comma}"${name}":"${told}"`;
-		lines.push(`${name} ${told}\n`);
-		comma = ",";
-	}
-	if (withheld.length > 0) lines.sort();
-	return {
-		commitment: commitmentOf(lines),
-		data,
-		digests,
-		keys,
-		texts
-	};
-}
-/** The canonical text of a stored value; adds the key to `keys` that seals it, unless the field is of the format. */
-function storedText(name, value, keys) {
-	try {
-		const key = sealedUnder(name, value);
-		if (key !== void 0 && name[0] !== ".") keys.push(key);
-		return canonical(value, 16);
-	} catch (fault) {
-		if (fault instanceof Malformed) fault.pointer = `/data/${name}${fault.pointer}`;
-		throw fault;
-	}
-}
-/** Each line is `name SP digest LF`, names ascending. */
-function commitmentOf(lines) {
-	return digest$2(`minutebook/payload/v1\n${lines.join("")}`);
-}
-/** The keys that a `SubjectKeyDestroyed` names, none where its `keys` is withheld or sealed. Throws `Malformed`. */
-function keysDestroyed({ keys }) {
-	if (keys === void 0 || isObject(keys) && Object.hasOwn(keys, "sealed")) return [];
-	if (!Array.isArray(keys)) throw new Malformed("not an array of key ids", "/data/keys");
-	keys.forEach((key, index) => assertDigest(key, `/data/keys/${index}`));
-	return keys;
-}
-function assertDigest(value, pointer) {
-	if (typeof value !== "string" || !digestForm.test(value)) throw new Malformed("not the canonical base64url of 32 bytes", pointer);
-}
-function isName(value) {
-	return typeof value === "string" && fieldName.test(value);
-}
-function isSalt(value) {
-	return typeof value === "string" && saltForm.test(value);
-}
-/** The id of the key that a stored value is sealed under, undefined when it is plain. Throws on anything between. */
-function sealedUnder(name, value) {
-	if (isObject(value) && Object.hasOwn(value, "sealed")) {
-		const { key, sealed } = value;
-		if (Object.keys(value).length !== 2 || key === void 0) throw new Malformed("a sealed field has a key and nothing else");
-		assertDigest(key, "/key");
-		const length = typeof sealed === "string" ? lengthOfB64u(sealed) ?? 0 : 0;
-		if (length < 92 || (length - 28) % 64 !== 0) throw new Malformed("not sealed bytes", "/sealed");
-		return key;
-	}
-	assertFormatField(name, value);
-}
-/** The form of what a sealed field of the format holds, once it is opened. Throws `Malformed`. */
-function assertFormatField(name, value) {
-	if (name === ".command") assertCommand(value);
-	if (name === ".auth") assertAuth(value);
-}
-function assertCommand(value) {
-	if (!isObject(value) || Object.keys(value).length !== 2) throw new Malformed("a command has an input and a name");
-	const { input = null, name } = value;
-	assertDigest(input, "/input");
-	if (typeof name !== "string" || !/^[a-z][a-z0-9-]{0,62}$/.test(name)) throw new Malformed("not a command's name", "/name");
-}
-const jwtMembers = /* @__PURE__ */ new Set([
-	"kind",
-	"iss",
-	"sub",
-	"jti",
-	"iat"
-]);
-function assertAuth(value) {
-	if (!isObject(value) || typeof value["kind"] !== "string") throw new Malformed("an authorisation has a kind");
-	if (value["kind"] !== "jwt") return;
-	for (const [claim, content] of Object.entries(value)) {
-		if (!jwtMembers.has(claim)) throw new Malformed("not a claim of the kind jwt", `/${claim}`);
-		if (!(claim === "iat" ? typeof content === "number" && content >= 0 : typeof content === "string")) throw new Malformed("not of the claim's form", `/${claim}`);
-	}
-}
-function isObject(value) {
-	return typeof value === "object" && value !== null && !Array.isArray(value);
-}
 
 // domain/log/verify/lines.ts
 /** The lines of `entries.jsonl` (§8): how they are cut out of chunks, and what one of them holds. */
@@ -2945,34 +2750,718 @@ function reasonOf$1(fault) {
 	return fault.pointer === "" ? fault.message : `${fault.message} (${fault.pointer})`;
 }
 
+// domain/log/verify/tree.ts
+/** The tree as a verifier sees it (RFC 9162 §2.1.3.2 and §2.1.4.2). Sizes go beyond 32 bits, so no bit operators. */
+/** The root that a proof leads to, or undefined when its length does not fit the place. */
+function rootFromInclusion(index, size, leaf, path) {
+	if (!isPlace(index) || !isPlace(size) || index >= size || isNoHash(leaf) || path.some(isNoHash)) return void 0;
+	let place = index;
+	let last = size - 1;
+	let root = leaf;
+	for (const sibling of path) {
+		if (last === 0) return void 0;
+		if (place % 2 === 1 || place === last) {
+			root = nodeHash(sibling, root);
+			while (place % 2 === 0 && place !== 0) {
+				place /= 2;
+				last = Math.floor(last / 2);
+			}
+		} else root = nodeHash(root, sibling);
+		place = Math.floor(place / 2);
+		last = Math.floor(last / 2);
+	}
+	return last === 0 ? root : void 0;
+}
+function checkInclusion(index, size, leaf, path, root) {
+	const found = rootFromInclusion(index, size, leaf, path);
+	return found !== void 0 && equalBytes(found, root);
+}
+/** From the empty tree nothing is proven and the proof must be empty. */
+function checkConsistency(first, second, firstRoot, secondRoot, path) {
+	if (!isPlace(first) || !isPlace(second) || first > second) return false;
+	if (isNoHash(firstRoot) || isNoHash(secondRoot) || path.some(isNoHash)) return false;
+	if (first === second) return path.length === 0 && equalBytes(firstRoot, secondRoot);
+	if (first === 0) return path.length === 0;
+	let place = first - 1;
+	let last = second - 1;
+	while (place % 2 === 1) {
+		place = (place - 1) / 2;
+		last = Math.floor(last / 2);
+	}
+	const hashes = place === 0 ? [firstRoot, ...path] : path;
+	if (hashes.length === 0) return false;
+	let old = hashes[0];
+	let now = old;
+	for (const hash of hashes.slice(1)) {
+		if (last === 0) return false;
+		if (place % 2 === 1 || place === last) {
+			old = nodeHash(hash, old);
+			now = nodeHash(hash, now);
+			while (place % 2 === 0 && place !== 0) {
+				place /= 2;
+				last = Math.floor(last / 2);
+			}
+		} else now = nodeHash(now, hash);
+		place = Math.floor(place / 2);
+		last = Math.floor(last / 2);
+	}
+	return last === 0 && equalBytes(old, firstRoot) && equalBytes(now, secondRoot);
+}
+/** A tree that takes leaves and remembers its right edge. */
+var GrowingTree = class {
+	size;
+	/** For each level the node that is begun there, as it is hashed: a 1, its left child where the level's bit of the size is set, its right one. */
+	nodes = [];
+	/** `before` are the roots of the maximal perfect subtrees of the leaves [0, size), left to right. */
+	constructor(size = 0, before = []) {
+		this.size = size;
+		let nth = before.length;
+		for (let rest = size, level = 0; rest > 0; rest = Math.floor(rest / 2), level++) if (rest % 2 === 1) this.nodeAt(level).set(before[--nth], leftAt);
+	}
+	append(leaf) {
+		this.nodeAt(0).set(leaf, childAt(this.size));
+		this.complete();
+	}
+	/** Appends the hash of these bytes. */
+	appendHashOf(bytes) {
+		sha256Into(bytes, this.nodeAt(0), childAt(this.size));
+		this.complete();
+	}
+	root() {
+		let root;
+		for (let rest = this.size, level = 0; rest > 0; rest = Math.floor(rest / 2), level++) {
+			if (rest % 2 === 0) continue;
+			const left = this.nodeAt(level).slice(leftAt, rightAt);
+			root = root ? nodeHash(left, root) : left;
+		}
+		return root ?? sha256("");
+	}
+	/** A leaf has been written: each node that has both its children now becomes a child of the one above it. */
+	complete() {
+		for (let rest = this.size++, level = 0; rest % 2 === 1; level++) {
+			rest = (rest - 1) / 2;
+			sha256Into(this.nodeAt(level), this.nodeAt(level + 1), childAt(rest));
+		}
+	}
+	nodeAt(level) {
+		return this.nodes[level] ??= (/* @__PURE__ */ new Uint8Array(65)).fill(1, 0, 1);
+	}
+};
+const leftAt = 1;
+const rightAt = 33;
+const childAt = (nth) => nth % 2 === 0 ? leftAt : rightAt;
+/** How many maximal perfect subtrees a tree has: the one bits of its size. */
+function subtreesOf(size) {
+	let count = 0;
+	for (let rest = size; rest > 0; rest = Math.floor(rest / 2)) count += rest % 2;
+	return count;
+}
+function isPlace(value) {
+	return Number.isSafeInteger(value) && value >= 0;
+}
+function isNoHash(bytes) {
+	return bytes.length !== 32;
+}
+
+// domain/log/verify/receipt.ts
+/** Receipts as a verifier reads them (C2SP tlog-proof with our `extra` line, §7). */
+/** The key must come from the user: a receipt says nothing of whose log it is of. With the log's keys it may be any of them that the checkpoint asks for. */
+async function verifyReceipt(text, { vkey, keys, verify, cosigners }) {
+	try {
+		const note = noteOf(text);
+		const checkpoint = keys ? await keys.openCheckpoint(note, vkey, verify) : await openCheckpoint(note, parseVkey(vkey), verify);
+		const standing = await cosigners?.(note);
+		if (standing?.isQuorum === false) throw new Malformed(`cosigned by ${standing.cosigned.length} of ${standing.of}, below the quorum`);
+		return {
+			exit: 0,
+			receipt: {
+				...readReceipt(text),
+				checkpoint,
+				standing
+			},
+			notes: ["not in a receipt: the stream's chain, the derivation of ids"]
+		};
+	} catch (fault) {
+		return {
+			exit: 3,
+			problem: { reason: reasonOf$1(fault) },
+			notes: []
+		};
+	}
+}
+const titleLine = "c2sp.org/tlog-proof@v1\n";
+/** The checkpoint in a receipt, signed as it is. Throws `Malformed`. */
+function noteOf(text) {
+	const end = text.indexOf("\n\n");
+	if (end < 0 || !text.startsWith(titleLine)) throw new Malformed("not a receipt");
+	return text.slice(end + 2);
+}
+/** All that a receipt proves once its checkpoint's signature is checked, which is left to the caller. Throws `Malformed`. */
+function readReceipt(text) {
+	const checkpoint = parseCheckpoint(parseNote(noteOf(text)).text);
+	const [, extra, indexLine, ...hashes] = text.slice(0, text.indexOf("\n\n")).split("\n");
+	const index = parseDecimal(after$1("index ", indexLine));
+	const path = hashes.map((line) => {
+		const hash = fromB64(line);
+		if (hash?.length !== 32) throw new Malformed("not a hash of the proof");
+		return hash;
+	});
+	const { entryText, shown, digests } = readExtra(after$1("extra ", extra));
+	const entry = readEntry(entryText, checkpoint.origin);
+	const hash = sha256(`\0${entryText}`);
+	if (!checkInclusion(index, checkpoint.size, hash, path, checkpoint.root)) throw new Malformed("the entry is not at this place of the signed tree");
+	const lines = [...digests].sort(([a], [b]) => a < b ? -1 : 1).map(([name, digest]) => `${name} ${digest}\n`);
+	if (commitmentOf(lines) !== entry.payload) throw new Malformed("the fields are not what the entry commits to");
+	const withheld = [...digests.keys()].filter((name) => !Object.hasOwn(shown, name));
+	return {
+		entry,
+		hash: b64u(hash),
+		index,
+		checkpoint,
+		shown,
+		withheld
+	};
+}
+function after$1(word, line) {
+	if (!line?.startsWith(word)) throw new Malformed(`a receipt without \`${word.trim()}\` in its place`);
+	return line.slice(word.length);
+}
+function readExtra(base64) {
+	const extra = parseCanonical(fromUtf8(fromB64(base64) ?? Uint8Array.of(255)) ?? "");
+	if (!isObject(extra) || Object.keys(extra).length !== 3) throw new Malformed("`extra` has exactly three members");
+	const { digests: withheld, disclosures, entry } = extra;
+	if (!isObject(withheld) || !Array.isArray(disclosures) || typeof entry !== "string") throw new Malformed("a member of `extra` is missing");
+	const digests = /* @__PURE__ */ new Map();
+	const shown = {};
+	let last = "";
+	for (const text of disclosures) {
+		const { name, value, digest } = readDisclosure(typeof text === "string" ? text : "");
+		if (name <= last) throw new Malformed("disclosures are in ascending order of name, no name twice");
+		last = name;
+		shown[name] = value;
+		digests.set(name, digest);
+	}
+	for (const [name, digest] of Object.entries(withheld)) {
+		if (!isName(name)) throw new Malformed("not a name of a field", `/digests/${name}`);
+		assertDigest(digest, `/digests/${name}`);
+		if (digests.has(name)) throw new Malformed("a field both shown and withheld", `/digests/${name}`);
+		digests.set(name, digest);
+	}
+	return {
+		entryText: entry,
+		shown,
+		digests
+	};
+}
+
+// domain/log/verify/keys/read-change.ts
+/** One change of the keys that speak for a log, as it is handed around: the receipt of its entry. */
+/** Throws `Malformed`. That the checkpoint is signed, and by a key that could, is left to the caller. */
+function readChange(text) {
+	const { entry, hash, index: leaf, checkpoint, shown, withheld } = readReceipt(text);
+	const change = changeIn(entry, shown);
+	const hidden = withheld.find((name) => !name.startsWith("."));
+	if (hidden !== void 0) throw new Malformed(`the field ${hidden} of ${entry.type} is withheld`);
+	return {
+		leaf,
+		rev: entry.rev,
+		hash,
+		prev: entry.prev,
+		checkpoint,
+		note: noteOf(text),
+		...change
+	};
+}
+/** What the fields of an entry say, all of them shown. Throws `Malformed`. */
+function changeIn({ type, stream }, shown) {
+	const fields = Object.hasOwn(readers, type) ? readers[type] : void 0;
+	if (!fields || stream !== "log") throw new Malformed(`a ${type} of the stream ${stream}, which changes no key`);
+	return fields(shown);
+}
+const readers = {
+	LogKeyRotated: ({ from, to, recovery }) => ({
+		kind: "rotation",
+		from: textIn(from, "from"),
+		to: textIn(to, "to"),
+		...recovery !== void 0 && { recovery: readRecovered(recovery) }
+	}),
+	RecoveryKeyNamed: ({ vkey, signature }) => ({
+		kind: "naming",
+		vkey: textIn(vkey, "vkey"),
+		...signature !== void 0 && { signature: bytesIn(signature, 64, "signature") }
+	})
+};
+function readRecovered(value) {
+	if (!isObject(value)) throw new Malformed("not what a recovery key signs", "/recovery");
+	const { size, root, signature } = value;
+	if (typeof size !== "number" || size < 1) throw new Malformed("not the size of a tree", "/recovery/size");
+	return {
+		size,
+		root: bytesIn(root, 32, "recovery/root"),
+		signature: bytesIn(signature, 64, "recovery/signature")
+	};
+}
+function textIn(value, name) {
+	if (typeof value !== "string") throw new Malformed("not a key", `/${name}`);
+	return value;
+}
+function bytesIn(value, length, name) {
+	const bytes = typeof value === "string" ? fromB64(value) : void 0;
+	if (bytes?.length !== length) throw new Malformed(`not ${length} bytes in base64`, `/${name}`);
+	return bytes;
+}
+
+// domain/log/verify/keys/recovery.ts
+/**
+* The recovery key: kept offline, it signs two things and nothing else, each under a first line of its own and with the log's origin in it,
+* so that neither can be taken for anything that another key signs.
+*/
+/** What a recovery key is called: it serves one log. */
+const recoveryName = (origin) => `${origin}/recovery`;
+/** Throws `Malformed`, also for the recovery key of another log. */
+function parseRecoveryKey(vkey, origin) {
+	const key = parseVkey(vkey);
+	if (key.name !== recoveryName(origin)) throw new Malformed(`a recovery key of this log is called ${recoveryName(origin)}`);
+	return key;
+}
+const recoveryMessage = ({ origin, size, root, from, to }) => utf8(`minutebook/recovery/v1\n${origin}\n${size}\n${b64(root)}\n${from}\n${to}\n`);
+const renamingMessage = ({ origin, from, to }) => utf8(`minutebook/recovery-key/v1\n${origin}\n${from}\n${to}\n`);
+
+// domain/log/verify/keys/log-keys.ts
+/**
+* Which key speaks for a log, from its first entry on: the history of its keys, walked change by change. Each key gives way to the next
+* inside the log, in a tree that both sign; a recovery key, named before, can do so in the place of one that is lost or in wrong hands.
+*/
+const format$2 = "minutebook-keys/1";
+const changesMax = 1e3;
+/** Whether a file says that it is one. */
+const isKeys = (text) => /^\{"changes":\[/.test(text);
+/** Every change checked by itself and after the one before it. Throws `Malformed` that names the change. */
+async function openKeys(text, options) {
+	const { origin, vkey, changes } = readKeys(text);
+	const keys = new LogKeys(vkey, options);
+	if (keys.origin !== origin) throw new Malformed("the origin is not the key's", "/origin");
+	const each = async (work) => {
+		for (const at of changes.keys()) await named(at, () => work(at));
+	};
+	await each((at) => keys.take(readChange(changes[at])));
+	await each((at) => keys.assertSigned(keys.changes[at]));
+	keys.assertPinned();
+	return keys;
+}
+async function named(at, work) {
+	try {
+		await work();
+	} catch (fault) {
+		if (!(fault instanceof Malformed)) throw fault;
+		throw new Malformed(fault.pointer === "" ? fault.message : `${fault.message} (${fault.pointer})`, `/changes/${at}`);
+	}
+}
+function readKeys(text) {
+	const value = parseCanonical(text.endsWith("\n") ? text.slice(0, -1) : text);
+	if (!isObject(value) || Object.keys(value).length !== 4) throw new Malformed("not the keys of a log");
+	const { origin, vkey, changes } = value;
+	if (value["format"] !== format$2) throw new Malformed(`not the format ${format$2}`, "/format");
+	if (typeof origin !== "string") throw new Malformed("not an origin", "/origin");
+	if (typeof vkey !== "string") throw new Malformed("not a verification key", "/vkey");
+	const receipts = Array.isArray(changes) ? changes : [void 0];
+	if (receipts.length > changesMax || receipts.some((receipt) => typeof receipt !== "string")) throw new Malformed(`not at most ${changesMax} receipts`, "/changes");
+	return {
+		origin,
+		vkey,
+		changes: receipts
+	};
+}
+var LogKeys = class {
+	origin;
+	/** The key of leaf 0: with the origin, what the log is known by for ever. */
+	vkey;
+	changes = [];
+	signing;
+	givenUp = [];
+	namings = [];
+	options;
+	constructor(vkey, options) {
+		const key = parseVkey(vkey);
+		this.origin = key.name;
+		this.vkey = vkey;
+		this.signing = [{
+			vkey,
+			key,
+			from: 0
+		}];
+		this.options = options;
+		if (options.recovery !== void 0) parseRecoveryKey(options.recovery, key.name);
+	}
+	/** Every signing key in its order, the first one first. */
+	get vkeys() {
+		return this.signing.map(({ vkey }) => vkey);
+	}
+	/** Those that whoever trusts one of them comes to: this one and all after it. */
+	after(trusted) {
+		const at = this.vkeys.indexOf(trusted);
+		return at < 0 ? [] : this.vkeys.slice(at);
+	}
+	/** The key that signs the log now. */
+	get latest() {
+		return this.signing.at(-1).vkey;
+	}
+	/** The recovery key that stands now; undefined where none was named. */
+	get recoveryKey() {
+		return this.namings.at(-1)?.vkey;
+	}
+	/** Trees that must be the log's own at their size: of each change, and those that a recovery key vouches for. */
+	get trees() {
+		const vouched = this.changes.flatMap((change) => change.kind === "rotation" && change.recovery ? [{
+			origin: this.origin,
+			...change.recovery
+		}] : []);
+		return [...this.changes.map(({ checkpoint }) => checkpoint), ...vouched].sort((a, b) => a.size - b.size);
+	}
+	/** The key that signs a tree of this size. */
+	at(size) {
+		return this.signingAt(size).vkey;
+	}
+	/** Between which sizes the tree was signed by a key in wrong hands, where this size is between them. */
+	givenUpAt(size) {
+		return this.givenUp.find(({ after, upTo }) => size > after && size <= upTo);
+	}
+	/**
+	* The checkpoint, signed by the key of its size, for whoever trusts one of the log's keys: the same or an earlier one. A line of any
+	* other of the log's keys must be good too. Throws `Malformed`.
+	*/
+	openCheckpoint = async (note, trusted, verify) => {
+		if (this.changes.length === 0 && trusted === this.vkey) return openCheckpoint(note, this.signing[0].key, verify);
+		const checkpoint = parseCheckpoint(parseNote(note).text);
+		this.assertLeads(trusted, checkpoint.size);
+		const gone = this.givenUpAt(checkpoint.size);
+		if (gone) throw new Malformed(`a tree of ${checkpoint.size} entries under a key that was given up: the recovery key vouches for the first ${gone.after} only`);
+		return this.openAnyway(note, verify);
+	};
+	/** Signed by any of the log's keys, whatever its turn was: what one of them signs out of turn is evidence too. */
+	async openAny(note, verify) {
+		const { signatures } = parseNote(note);
+		const isOf = ({ key }) => signatures.some(({ name, keyId }) => name === key.name && equalBytes(keyId, key.keyId));
+		return openCheckpoint(note, (this.signing.find(isOf) ?? this.signing[0]).key, verify);
+	}
+	/** Signed by the key of its size, whoever is trusted and whatever was given up: for whoever holds the log itself. */
+	openAnyway = async (note, verify) => {
+		if (this.changes.length === 0) return openCheckpoint(note, this.signing[0].key, verify);
+		const { text, signatures } = parseNote(note);
+		const { size } = parseCheckpoint(text);
+		const { key } = this.signingAt(size);
+		const isOf = (other) => signatures.some(({ name, keyId }) => name === other.name && equalBytes(keyId, other.keyId));
+		if (!isOf(key)) {
+			const other = this.signing.find((each) => isOf(each.key));
+			throw new Malformed(other ? `signed by ${other.vkey}, but a tree of ${size} entries is signed by ${this.at(size)}` : "not signed by the key");
+		}
+		for (const each of this.signing) if (isOf(each.key)) await openNote(note, each.key, verify);
+		return openCheckpoint(note, key, verify);
+	};
+	/** Throws `Malformed` unless whoever trusts this key comes to the one that signs trees of a size. */
+	assertLeads(trusted, size) {
+		const at = this.signing.findIndex(({ vkey }) => vkey === trusted);
+		if (at < 0) throw new Malformed("the key is none of this log's keys");
+		if (at > this.signing.indexOf(this.signingAt(size))) throw new Malformed(`a tree of ${size} entries was signed before this key was the log's: it takes an earlier key to check it`);
+	}
+	/** Takes the next change in the order of the log. Throws `Malformed` where it is not good, or not the next one. */
+	async take(change) {
+		const before = this.changes.at(-1);
+		if (change.checkpoint.origin !== this.origin) throw new Malformed("a change of another log's keys");
+		if (change.rev !== (before?.rev ?? 0) + 1) throw new Malformed(`revision ${change.rev} of the stream \`log\` after revision ${before?.rev ?? 0}: a change is missing, or in another place`);
+		if (before && (change.prev !== before.hash || change.leaf <= before.leaf)) throw new Malformed("it does not follow the change before it");
+		await (change.kind === "rotation" ? this.takeRotation(change) : this.takeNaming(change));
+		this.changes.push(change);
+	}
+	async takeRotation(rotation) {
+		const { from, to, leaf, recovery } = rotation;
+		if (from !== this.latest) throw new Malformed(`it gives up ${from}, but the key then was ${this.latest}`);
+		if (this.vkeys.includes(to)) throw new Malformed(`the new key ${to} was the log's key before`);
+		const key = parseVkey(to);
+		if (key.name !== this.origin) throw new Malformed("the new key has another log's name");
+		if (recovery) {
+			await this.assertRecovery(rotation, recovery);
+			this.givenUp.push({
+				after: recovery.size,
+				upTo: leaf
+			});
+		}
+		this.signing.push({
+			vkey: to,
+			key,
+			from: leaf + 1
+		});
+	}
+	/**
+	* The tree that holds the change is signed by the key of its size, and where a key gives way by itself, by this one and the next. What a
+	* recovery gave up needs neither: both may have been lost before they signed it. Throws `Malformed`.
+	*/
+	async assertSigned(change) {
+		const { note, leaf } = change;
+		const { verify } = this.options;
+		await this.openAnyway(note, verify).catch(because("its checkpoint"));
+		if (change.kind === "naming" || this.givenUp.some(({ after, upTo }) => after <= leaf && leaf < upTo)) return;
+		const { from, to, recovery } = change;
+		if (!recovery) await openCheckpoint(note, parseVkey(from), verify).catch(because(`its checkpoint, by the key before it, ${from}`));
+		await openCheckpoint(note, parseVkey(to), verify).catch(because(`its checkpoint, by the new key, ${to}`));
+	}
+	async assertRecovery({ from, to, leaf }, { size, root, signature }) {
+		if (size > leaf) throw new Malformed(`a recovery from a tree of ${size} entries, at leaf ${leaf}`);
+		const naming = this.namings.findLast(({ checkpoint }) => checkpoint.size <= size);
+		const vkey = naming?.vkey ?? this.options.recovery;
+		if (vkey === void 0) throw new Malformed(`a recovery, but no recovery key was named in the first ${size} entries`);
+		if (naming) this.assertTrusted(naming);
+		const { publicKey } = parseRecoveryKey(vkey, this.origin);
+		const message = recoveryMessage({
+			origin: this.origin,
+			size,
+			root,
+			from,
+			to
+		});
+		if (!await isSigned(this.options.verify, publicKey, message, signature)) throw new Malformed(`the recovery key ${vkey} did not sign this recovery`);
+	}
+	async takeNaming(naming) {
+		const { vkey, signature } = naming;
+		const { verify } = this.options;
+		const key = parseRecoveryKey(vkey, this.origin);
+		const before = this.namings.at(-1);
+		if (!before && signature) throw new Malformed("signed by the recovery key before it, but none was named");
+		if (before) {
+			const { publicKey } = parseRecoveryKey(before.vkey, this.origin);
+			const message = renamingMessage({
+				origin: this.origin,
+				from: before.vkey,
+				to: vkey
+			});
+			if (!signature || !await isSigned(verify, publicKey, message, signature)) throw new Malformed(`another recovery key, but the one that stands, ${before.vkey}, did not sign it`);
+			if (equalBytes(key.publicKey, publicKey)) throw new Malformed("the recovery key that stands already");
+		}
+		this.namings.push(naming);
+	}
+	/** Throws `Malformed` where the recovery key that the user knows was never named, but another was. */
+	assertPinned() {
+		const { recovery } = this.options;
+		const [first] = this.namings;
+		if (recovery === void 0 || !first || this.namings.some(({ vkey }) => vkey === recovery)) return;
+		throw new Malformed(`the log named ${first.vkey} as its recovery key, and never the one given`);
+	}
+	/** Only the key that the user knows, and those after it, which are its own word. */
+	assertTrusted(naming) {
+		const { recovery } = this.options;
+		const upTo = this.namings.slice(0, this.namings.indexOf(naming) + 1);
+		if (recovery !== void 0 && !upTo.some(({ vkey }) => vkey === recovery)) throw new Malformed(`a recovery by ${naming.vkey}, which stood before the recovery key given`);
+	}
+	signingAt(size) {
+		return this.signing.findLast(({ from }) => from <= size);
+	}
+};
+const because = (what) => (fault) => {
+	if (!(fault instanceof Malformed)) throw fault;
+	throw new Malformed(`${what}: ${fault.message}`);
+};
+/** Whether two histories of one log's keys cannot both be: in words, which of them the recovery key speaks for, if any. */
+function contradiction(known, now) {
+	if (known.vkey !== now.vkey) return `the first key was ${known.vkey}, and is said to be ${now.vkey}`;
+	const at = known.changes.findIndex(({ hash }, nth) => now.changes[nth] !== void 0 && now.changes[nth].hash !== hash);
+	if (at < 0) return void 0;
+	const [before, after] = [known.changes[at], now.changes[at]];
+	const said = `two histories of its keys: known here, ${inWords$1(before)}; now, ${inWords$1(after)}`;
+	const [isRecovered, isNowRecovered] = [known, now].map(({ changes }) => changes.slice(at).some(isRecovery));
+	if (isRecovered === isNowRecovered) return said;
+	return `${said}. The recovery key speaks for ${isNowRecovered ? "the one shown now: the one known here is of whoever had the signing key" : "the one known here: the one shown now is of whoever had the signing key"}`;
+}
+const isRecovery = (change) => change.kind === "rotation" && change.recovery !== void 0;
+const inWords$1 = (change) => change.kind === "naming" ? `recovery key ${change.vkey} at leaf ${change.leaf}` : `${change.recovery ? "by the recovery key " : ""}${change.to} at leaf ${change.leaf}`;
+
+// domain/log/note.ts
+/** Signed notes and their keys, written (C2SP signed-note). Reading them is the verifier's. */
+const ed25519 = Uint8Array.of(1);
+/** The first four bytes of SHA-256(name LF type public key). The type is that of a plain Ed25519 key unless another is given. */
+function noteKeyId(name, publicKey, type = ed25519) {
+	return sha256(concat(utf8(`${name}\n`), type, publicKey)).subarray(0, 4);
+}
+
+// domain/log/signed/fork.ts
+/**
+* A fork as a file that anybody can show around: two checkpoints that one key signed and that cannot both be of one log. Of equal sizes the
+* two are the proof; of different sizes the hashes prove that the greater tree begins with another tree than the smaller checkpoint signs.
+*/
+const format$1 = "minutebook-fork/1";
+/** Whether a file says that it is one. */
+const isFork = (text) => /^\{"(begins|checkpoints)":/.test(text);
+/** The two trees, once it is proven that they cannot be of one log. Throws `Malformed` where it is not. */
+async function openFork(text, verify) {
+	const { vkey, checkpoints, begins, keys } = readFork(text);
+	const log = keys === void 0 ? new LogKeys(vkey, { verify }) : await openKeys(keys, { verify });
+	if (!log.vkeys.includes(vkey)) throw new Malformed("the key is none of this log's keys");
+	const [first, second] = [await log.openAny(checkpoints[0], verify), await log.openAny(checkpoints[1], verify)];
+	if (first.size > second.size) throw new Malformed("the smaller tree comes first");
+	if (first.size === second.size) {
+		if (equalBytes(first.root, second.root)) throw new Malformed("the same tree twice");
+		return {
+			key: vkey,
+			first,
+			second
+		};
+	}
+	if (!begins) throw new Malformed("nothing shows how the greater tree begins");
+	if (equalBytes(begins.root, first.root)) throw new Malformed("the greater tree begins with the smaller one");
+	if (first.size === 0 || !checkConsistency(first.size, second.size, begins.root, second.root, begins.proof)) throw new Malformed("the greater tree is not proven to begin with another one");
+	return {
+		key: vkey,
+		first,
+		second
+	};
+}
+function readFork(text) {
+	const read = parseJson(text);
+	const { vkey, checkpoints, begins, keys } = read;
+	const isPair = Array.isArray(checkpoints) && checkpoints.length === 2 && checkpoints.every((note) => typeof note === "string");
+	if (read["format"] !== format$1 || typeof vkey !== "string" || !isPair) throw new Malformed("not a fork in writing");
+	if (keys !== void 0 && typeof keys !== "string") throw new Malformed("not the keys of a log", "/keys");
+	return {
+		vkey,
+		checkpoints,
+		begins: begins === void 0 ? void 0 : readBegins(begins),
+		keys
+	};
+}
+function readBegins(begins) {
+	const { root, proof } = begins ?? {};
+	const hashes = [root, ...Array.isArray(proof) ? proof : [void 0]].map((hash) => typeof hash === "string" ? fromB64(hash) : void 0);
+	if (hashes.length > 64 || hashes.some((hash) => hash?.length !== 32)) throw new Malformed("not the hashes of a proof");
+	const [first, ...rest] = hashes;
+	return {
+		root: first,
+		proof: rest
+	};
+}
+
+// domain/log/signed/promise.ts
+/**
+* Promises: what the log's key signs for an entry that no checkpoint covers yet. A promise that is not kept is evidence, so it
+* names the entry, the time and how long, and can be taken for nothing else that the key signs: its lines, its first line and its key id are others.
+*/
+const context = "minutebook/promise/v1";
+/** C2SP signed-note: 0xff and an identifier, for types that have no number. */
+const type = concat(Uint8Array.of(255), utf8(context));
+/** How long after its time a checkpoint covers the entry. */
+const promiseSeconds = 60;
+/** Whether a file says that it is a promise. */
+const isPromise = (text) => text.startsWith(`${context}\n`);
+/** The promise, once one of these keys of a log signs it. Throws `Malformed`. */
+async function openPromiseOf(note, vkeys, verify) {
+	const { signatures } = parseNote(note);
+	const signs = (vkey) => {
+		const { name, publicKey } = parseVkey(vkey);
+		return signatures.some((line) => line.name === name && equalBytes(line.keyId, noteKeyId(name, publicKey, type)));
+	};
+	return openPromise(note, vkeys.find(signs) ?? vkeys.at(-1), verify);
+}
+/** The promise, once the log's key signs it; `vkey` is the log's own. Throws `Malformed`. */
+async function openPromise(note, vkey, verify) {
+	const { name, publicKey } = parseVkey(vkey);
+	const [first, origin, entry, at, seconds, end, ...more] = (await openNote(note, {
+		name,
+		publicKey,
+		keyId: noteKeyId(name, publicKey, type)
+	}, verify)).split("\n");
+	if (first !== context || seconds !== `seconds ${60}` || end !== "" || more.length > 0) throw new Malformed("not a promise");
+	const hash = fromB64(after("entry ", entry));
+	if (hash?.length !== 32) throw new Malformed("not the hash of an entry");
+	const promised = {
+		origin: after("origin ", origin),
+		entry: hash,
+		at: after("at ", at)
+	};
+	if (!originForm.test(promised.origin)) throw new Malformed("not an origin");
+	if (promised.origin !== name) throw new Malformed("the promise of another log");
+	if (!isTime$1(promised.at) || promised.at > "9999-12-31") throw new Malformed("not a time");
+	return promised;
+}
+function after(word, line) {
+	if (!line?.startsWith(word)) throw new Malformed(`a promise without \`${word.trim()}\` in its place`);
+	return line.slice(word.length);
+}
+/** Until when a checkpoint covers the entry, in the form of an entry's `at`. */
+const dueAt = ({ at }) => new Date(Date.parse(at) + 60 * 1e3).toISOString();
+
 // domain/log/verify/seen.ts
 /** What a verifier remembers of everything that went before, in little memory. */
-/**
-* A UUID as 8 characters of 16 bits. Trap: a piece cut out of a longer text keeps all of that text alive, so what is
-* remembered must be text of its own.
-*/
-function packUuid(uuid) {
-	const word = (at) => digit(uuid, at) << 12 | digit(uuid, at + 1) << 8 | digit(uuid, at + 2) << 4 | digit(uuid, at + 3);
-	return String.fromCharCode(word(0), word(4), word(9), word(14), word(19), word(24), word(28), word(32));
-}
-function digit(text, at) {
-	const code = text.charCodeAt(at);
-	return code < 58 ? code - 48 : code - 87;
-}
 /** The same text, standing on its own. */
 function ownText(text) {
 	return JSON.parse(JSON.stringify(text));
 }
-/** A set of packed UUIDs. Many sets, because one holds at most 2^24. */
+/** How many places of the table are looked at. Where a log was made so that more of its UUIDs meet there, they are kept apart. */
+const looksMax = 64;
+const wordsOf = 4;
+/** UUIDs, numbered from 0 in the order in which they were first seen: 16 bytes each, and nothing to collect. */
 var SeenUuids = class {
-	sets = Array.from({ length: 256 }, () => /* @__PURE__ */ new Set());
-	/** Says whether it was new. */
-	add(packed) {
-		const set = this.sets[packed.charCodeAt(7) & 255];
-		const before = set.size;
-		return set.add(packed).size > before;
+	size = 0;
+	words = new Int32Array(1024 * wordsOf);
+	/** One more than the number of a UUID, at a place that its words name or shortly behind it; 0 where there is none. */
+	table = /* @__PURE__ */ new Int32Array(2048);
+	apart = /* @__PURE__ */ new Map();
+	sought = new Int32Array(wordsOf);
+	/** Its number: the size that was, where it was not seen before. */
+	numberOf(uuid) {
+		const { sought } = this;
+		readUuid(uuid, sought);
+		if (2 * this.size >= this.table.length) this.grow();
+		const free = this.find(sought, 0);
+		if (free >= 0 && this.table[free] !== 0) return this.table[free] - 1;
+		const known = free < 0 ? this.apart.get(sought.join()) : void 0;
+		if (known !== void 0) return known;
+		this.words.set(sought, this.size * wordsOf);
+		if (free < 0) this.apart.set(sought.join(), this.size);
+		else this.table[free] = this.size + 1;
+		return this.size++;
+	}
+	/** Where these words stand in the table or would; -1 where all the places that are looked at are taken by others. */
+	find(from, at) {
+		const { table, words } = this;
+		const [a, b, c, d] = [
+			from[at],
+			from[at + 1],
+			from[at + 2],
+			from[at + 3]
+		];
+		const last = table.length - 1;
+		for (let look = 0, place = a ^ Math.imul(b, 2654435761) ^ c << 7 ^ d; look < looksMax; look++, place++) {
+			const found = table[place & last];
+			const word = (found - 1) * wordsOf;
+			if (found === 0) return place & last;
+			if (words[word] === a && words[word + 1] === b && words[word + 2] === c && words[word + 3] === d) return place & last;
+		}
+		return -1;
+	}
+	grow() {
+		const words = new Int32Array(2 * this.words.length);
+		words.set(this.words);
+		this.words = words;
+		this.table = new Int32Array(2 * this.table.length);
+		this.apart.clear();
+		for (let number = 0; number < this.size; number++) {
+			const free = this.find(words, number * wordsOf);
+			if (free >= 0) this.table[free] = number + 1;
+			else this.apart.set(words.subarray(number * wordsOf, (number + 1) * wordsOf).join(), number);
+		}
 	}
 };
+function readUuid(uuid, into) {
+	for (let nth = 0, at = 0; nth < wordsOf; nth++) {
+		let word = 0;
+		for (let digits = 0; digits < 8; at++) {
+			const code = uuid.charCodeAt(at);
+			if (code === hyphen) continue;
+			word = word << 4 | (code < 58 ? code - 48 : code - 87);
+			digits++;
+		}
+		into[nth] = word;
+	}
+}
+const hyphen = 45;
 /** One text for equal texts. */
 var Names = class {
 	names = /* @__PURE__ */ new Map();
@@ -3055,9 +3544,10 @@ var Places = class {
 	/** The place of the entry at this leaf; `hash` is its entry hash as b64u. Whatever is wrong with it, the entries after it are compared with it. */
 	take(entry, leaf, hash) {
 		const head = this.heads.get(entry.stream);
-		const cmd = packUuid(entry.cmd);
+		const commands = this.commands.size;
+		const cmd = this.commands.numberOf(entry.cmd);
 		const continues = head !== void 0 && head.cmd === cmd;
-		const isNewCommand = continues || this.commands.add(cmd);
+		const isNewCommand = continues || cmd === commands;
 		const nth = continues ? head.nth && head.nth + 1 : head !== void 0 || entry.rev === 0 ? 1 : void 0;
 		const fault = this.faultOfFirst(entry, leaf) ?? this.faultOfChain(entry, head) ?? (continues && head.by !== entry.by ? "another actor than in the entry before it of the same command" : void 0) ?? (isNewCommand ? void 0 : "its command stands elsewhere in the log already") ?? this.faultOfId(entry, nth);
 		this.remember(entry, head, {
@@ -3106,7 +3596,8 @@ var Places = class {
 	}
 	faultOfId(entry, nth) {
 		if (!(nth === void 0 || (nth === 1 ? entry.isFirst : entry.id === uuidV5(entry.cmd, `${entry.stream}\n${nth - 1}`)))) return "the id is not derived from its place";
-		if (!this.isWhole && !this.ids.add(packUuid(entry.id))) return "an id that stands in the log already";
+		const ids = this.ids.size;
+		if (!this.isWhole && this.ids.numberOf(entry.id) < ids) return "an id that stands in the log already";
 	}
 };
 
@@ -3125,6 +3616,10 @@ var EntryChecker = class {
 	vkey;
 	tree;
 	places;
+	/** Trees that must be this one at their size, the smallest last; and the first that is not. */
+	watched;
+	watchedSize;
+	other;
 	erasures = new Erasures();
 	verified = 0;
 	withheld = 0;
@@ -3132,7 +3627,9 @@ var EntryChecker = class {
 	serversWord = 0;
 	authHidden = 0;
 	/** From the beginning of the log, or after `from` entries whose tree has the perfect subtrees `before`. */
-	constructor({ log, vkey, from = 0, before = [] }) {
+	constructor({ log, vkey, from = 0, before = [], trees = [] }) {
+		this.watched = trees.filter(({ size }) => size > from).sort((a, b) => b.size - a.size);
+		this.watchedSize = this.watched.at(-1)?.size ?? -1;
 		this.log = log;
 		this.vkey = vkey;
 		this.tree = new GrowingTree(from, before);
@@ -3187,9 +3684,22 @@ var EntryChecker = class {
 			reason: "the entries do not make the root that the checkpoint signs"
 		};
 	}
+	/** The first of the trees that were given whose size is reached and which is another than this. */
+	unlike() {
+		if (this.size === this.watchedSize) this.look();
+		return this.other;
+	}
+	look() {
+		while (this.watched.at(-1)?.size === this.size) {
+			const tree = this.watched.pop();
+			if (!equalBytes(tree.root, this.tree.root())) this.other ??= tree;
+		}
+		this.watchedSize = this.watched.at(-1)?.size ?? -1;
+	}
 	/** The next line, examined already. With `expected`, its entry must have this hash. Undefined when it is good. */
 	take(examined, expected, otherwise = "not the entry that the signed tree holds at this leaf") {
 		const leaf = this.size;
+		if (leaf === this.watchedSize) this.look();
 		if (!("place" in examined)) {
 			this.tree.append(sha256(""));
 			return this.tamper({
@@ -3364,95 +3874,58 @@ const salts = utf8(",\"salts\":{");
 /** The entry ends with `\"v\":1}`: so much of it stands behind its last backslash. */
 const afterLast = utf8("\":1}").length;
 
-// domain/log/verify/receipt.ts
-/** Receipts as a verifier reads them (C2SP tlog-proof with our `extra` line, §7). */
-/** The key must come from the user: a receipt says nothing of whose log it is of. With the log's keys it may be any of them that the checkpoint asks for. */
-async function verifyReceipt(text, { vkey, keys, verify, cosigners }) {
-	try {
-		const note = noteOf(text);
-		const checkpoint = keys ? await keys.openCheckpoint(note, vkey, verify) : await openCheckpoint(note, parseVkey(vkey), verify);
-		const standing = await cosigners?.(note);
-		if (standing?.isQuorum === false) throw new Malformed(`cosigned by ${standing.cosigned.length} of ${standing.of}, below the quorum`);
-		return {
-			exit: 0,
-			receipt: {
-				...readReceipt(text),
-				checkpoint,
-				standing
-			},
-			notes: ["not in a receipt: the stream's chain, the derivation of ids"]
-		};
-	} catch (fault) {
-		return {
-			exit: 3,
-			problem: { reason: reasonOf$1(fault) },
-			notes: []
-		};
-	}
-}
-const titleLine = "c2sp.org/tlog-proof@v1\n";
-/** The checkpoint in a receipt, signed as it is. Throws `Malformed`. */
-function noteOf(text) {
-	const end = text.indexOf("\n\n");
-	if (end < 0 || !text.startsWith(titleLine)) throw new Malformed("not a receipt");
-	return text.slice(end + 2);
-}
-/** All that a receipt proves once its checkpoint's signature is checked, which is left to the caller. Throws `Malformed`. */
-function readReceipt(text) {
-	const checkpoint = parseCheckpoint(parseNote(noteOf(text)).text);
-	const [, extra, indexLine, ...hashes] = text.slice(0, text.indexOf("\n\n")).split("\n");
-	const index = parseDecimal(after("index ", indexLine));
-	const path = hashes.map((line) => {
-		const hash = fromB64(line);
-		if (hash?.length !== 32) throw new Malformed("not a hash of the proof");
-		return hash;
+// domain/log/verify/keys/bundle-keys.ts
+/** The keys of a bundle: its file `keys`, those that its verifier knows already, and the entries themselves must say the same. */
+/** `text` is the file, absent where the log never changed a key. Throws `Malformed`. */
+async function keysOfBundle(vkey, text, { verify, keys, recovery }) {
+	const own = text === void 0 ? new LogKeys(vkey, {
+		verify,
+		recovery
+	}) : await openKeys(text, {
+		verify,
+		recovery
 	});
-	const { entryText, shown, digests } = readExtra(after("extra ", extra));
-	const entry = readEntry(entryText, checkpoint.origin);
-	const hash = sha256(`\0${entryText}`);
-	if (!checkInclusion(index, checkpoint.size, hash, path, checkpoint.root)) throw new Malformed("the entry is not at this place of the signed tree");
-	const lines = [...digests].sort(([a], [b]) => a < b ? -1 : 1).map(([name, digest]) => `${name} ${digest}\n`);
-	if (commitmentOf(lines) !== entry.payload) throw new Malformed("the fields are not what the entry commits to");
-	const withheld = [...digests.keys()].filter((name) => !Object.hasOwn(shown, name));
-	return {
-		entry,
-		hash: b64u(hash),
-		index,
-		checkpoint,
-		shown,
-		withheld
+	if (own.vkey !== vkey) throw new Malformed("the keys of another log", "/vkey");
+	if (!keys) return own;
+	const fault = contradiction(keys, own);
+	if (fault !== void 0) throw new Malformed(fault);
+	return keys.changes.length > own.changes.length ? keys : own;
+}
+/** What the entries of a range, which `checker` has taken, say otherwise. `hasFile`: with none, they must say nothing. */
+function faultOfKeys(keys, checker, from, hasFile) {
+	const to = checker.size;
+	const stream = "log";
+	const listed = keys.changes.filter(({ leaf }) => leaf >= from && leaf < to);
+	for (const [at, { leaf, hash }] of checker.keyChanges.entries()) {
+		if (!hasFile) return {
+			leaf,
+			stream,
+			file: "keys",
+			reason: "the file is missing, though the log changes its keys here"
+		};
+		if (listed[at]?.leaf !== leaf || listed[at].hash !== hash) return {
+			leaf,
+			stream,
+			file: "keys",
+			reason: "the entry changes the log's keys, and the file does not hold it in its place"
+		};
+	}
+	const surplus = listed[checker.keyChanges.length];
+	if (surplus) return {
+		leaf: surplus.leaf,
+		stream,
+		file: "keys",
+		reason: "it holds a change that is not the entry of this leaf"
+	};
+	const other = checker.unlike();
+	return other && {
+		file: "keys",
+		reason: `its tree of ${other.size} entries is not the one that these entries make`
 	};
 }
-function after(word, line) {
-	if (!line?.startsWith(word)) throw new Malformed(`a receipt without \`${word.trim()}\` in its place`);
-	return line.slice(word.length);
-}
-function readExtra(base64) {
-	const extra = parseCanonical(fromUtf8(fromB64(base64) ?? Uint8Array.of(255)) ?? "");
-	if (!isObject(extra) || Object.keys(extra).length !== 3) throw new Malformed("`extra` has exactly three members");
-	const { digests: withheld, disclosures, entry } = extra;
-	if (!isObject(withheld) || !Array.isArray(disclosures) || typeof entry !== "string") throw new Malformed("a member of `extra` is missing");
-	const digests = /* @__PURE__ */ new Map();
-	const shown = {};
-	let last = "";
-	for (const text of disclosures) {
-		const { name, value, digest } = readDisclosure(typeof text === "string" ? text : "");
-		if (name <= last) throw new Malformed("disclosures are in ascending order of name, no name twice");
-		last = name;
-		shown[name] = value;
-		digests.set(name, digest);
-	}
-	for (const [name, digest] of Object.entries(withheld)) {
-		if (!isName(name)) throw new Malformed("not a name of a field", `/digests/${name}`);
-		assertDigest(digest, `/digests/${name}`);
-		if (digests.has(name)) throw new Malformed("a field both shown and withheld", `/digests/${name}`);
-		digests.set(name, digest);
-	}
-	return {
-		entryText: entry,
-		shown,
-		digests
-	};
+/** What stands in the log and was recorded while its key was in wrong hands, in words. */
+function givenUpIn(keys, to) {
+	return keys.changes.flatMap((change) => change.kind === "rotation" && change.recovery && change.leaf < to ? [`leaves ${change.recovery.size} to ${change.leaf} were recorded beyond the tree that the recovery key vouches for: that they are the log's own is the word of the key that it put in force`] : []);
 }
 
 // domain/log/verify.ts
@@ -3485,22 +3958,25 @@ async function verifyBundle(bundle, options) {
 		...nothing,
 		notes
 	};
-	const { manifest, checkpoint, standing } = opened;
+	const { manifest, checkpoint, standing, keys } = opened;
 	const { origin, from, to } = manifest;
 	const checker = new EntryChecker({
 		log: origin,
 		vkey: manifest.vkey,
 		from,
-		before: manifest.before
+		before: manifest.before,
+		trees: keys.trees
 	});
 	const leaves = bundle.leaves && await makeRoot(bundle.leaves, manifest, checkpoint.root) ? bundle.leaves : void 0;
 	if (!leaves) notes.push(`leaves: ${bundle.leaves ? "not those of the signed root" : "absent"}; a changed entry may be named by its successor`);
 	const reader = leaves && new LeafReader(leaves);
 	const taken = await takeAll(checker, bundle.entries, reader, manifest, options);
 	await reader?.close();
-	const found = taken ?? checker.compare(checkpoint) ?? missing(checker, from, options);
+	const hasKeys = bundle.keys !== void 0 || options.keys !== void 0;
+	const found = taken ?? checker.compare(checkpoint) ?? faultOfKeys(keys, checker, from, hasKeys) ?? missing(checker, from, options);
 	const problem = found && leaves ? await withPlace(found, checker, leaves, from) : found;
 	if (from > 0) notes.push(`not checked: leaf 0, and what stands before leaf ${from}: ${linksBefore(checker.streamsBegunBefore)}`);
+	notes.push(...givenUpIn(keys, to));
 	const result = {
 		counts: checker.counts,
 		word: checker.word,
@@ -3519,7 +3995,7 @@ async function verifyBundle(bundle, options) {
 		...result
 	};
 }
-/** The two small files, once they belong together, to the key, and are signed and cosigned as they must be. */
+/** The small files, once they belong together, to the key, and are signed and cosigned as they must be. */
 async function openBundle$1(bundle, options) {
 	let file = "manifest.json";
 	try {
@@ -3527,17 +4003,21 @@ async function openBundle$1(bundle, options) {
 		if (options.vkey !== void 0) file = void 0;
 		const key = parseVkey(options.vkey ?? manifest.vkey);
 		file = "manifest.json";
-		if (options.vkey !== void 0 && manifest.vkey !== options.vkey) throw new Malformed("the bundle of another key", "/vkey");
+		const isChanged = bundle.keys !== void 0 || options.keys !== void 0;
+		if (options.vkey !== void 0 && manifest.vkey !== options.vkey && !isChanged) throw new Malformed("the bundle of another key", "/vkey");
 		if (manifest.origin !== key.name) throw new Malformed("the origin is not the key's", "/origin");
+		file = "keys";
+		const keys = await keysOfBundle(manifest.vkey, bundle.keys, options);
 		file = "checkpoint";
-		const checkpoint = await openCheckpoint(bundle.checkpoint, key, options.verify);
+		const checkpoint = await keys.openCheckpoint(bundle.checkpoint, options.vkey ?? manifest.vkey, options.verify);
 		if (checkpoint.size !== manifest.to) throw new Malformed(`a tree of ${checkpoint.size}, but the manifest says ${manifest.to}`);
 		const standing = await options.cosigners?.(bundle.checkpoint);
 		if (standing?.isQuorum === false) throw new Malformed(`cosigned by ${standing.cosigned.length} of ${standing.of}, below the quorum`);
 		return {
 			manifest,
 			checkpoint,
-			standing
+			standing,
+			keys
 		};
 	} catch (fault) {
 		return { problem: {
@@ -3626,7 +4106,7 @@ function linksBefore(streams) {
 /** The key must come from the user. Ends with 3 where the promise is broken, or something does not verify. */
 async function verifyPromise(note, against, options) {
 	try {
-		const promised = await openPromise(note, options.vkey, options.verify);
+		const promised = await openPromiseOf(note, await keysAfter(options, against), options.verify);
 		const result = await fateOf(promised, against, options);
 		if ("problem" in result) return {
 			exit: 3,
@@ -3644,6 +4124,18 @@ async function verifyPromise(note, against, options) {
 			problem: { reason: reasonOf$1(fault) }
 		};
 	}
+}
+/** The key that is trusted and those after it, as far as anything says which they are. */
+async function keysAfter({ vkey, keys, verify, recovery }, against) {
+	const text = against && "bundle" in against ? against.bundle.keys : void 0;
+	const known = keys ?? (text === void 0 ? void 0 : await openKeys(text, {
+		verify,
+		recovery
+	}));
+	if (!known) return [vkey];
+	const after = known.after(vkey);
+	if (after.length === 0) throw new Malformed("the key is none of this log's keys");
+	return after;
 }
 async function fateOf(promised, against, options) {
 	if (!against) return {
@@ -4381,7 +4873,8 @@ const bundleFiles = [
 	"manifest.json",
 	"checkpoint",
 	"entries.jsonl",
-	"leaves"
+	"leaves",
+	"keys"
 ];
 /** What a bundle cannot be without. The order is that in which they are missed. */
 const needed = bundleFiles.slice(0, 3);
@@ -4409,7 +4902,13 @@ async function verifyEach(pieces, options) {
 		say: `There are several files ${twice}: give one bundle at a time.`
 	};
 	const isBundle = options.isBundle === true || byName.has("manifest.json") || byName.has("entries.jsonl");
-	const notes = await notesAmong(pieces.filter((piece) => !(isBundle && bundleFiles.includes(nameOf(piece)))));
+	const noted = await notesAmong(pieces.filter((piece) => !(isBundle && bundleFiles.includes(nameOf(piece)))));
+	const notes = noted.filter(({ kind }) => kind !== "list of keys");
+	const listed = noted.filter(({ kind }) => kind === "list of keys");
+	if (listed.length > 1) return {
+		exit: 2,
+		say: "Give one log's keys at a time."
+	};
 	const promise = notes.find(({ kind }) => kind === "promise");
 	const receipt = notes.find(({ kind }) => kind === "receipt");
 	const fork = notes.find(({ kind }) => kind === "fork");
@@ -4430,10 +4929,13 @@ async function verifyEach(pieces, options) {
 	};
 	const bundle = isBundle ? await openBundle(byName) : void 0;
 	if (bundle && "reason" in bundle) return refused(bundle);
+	const keys = listed[0] && await keysIn(listed[0].text, options);
+	if (keys && "reason" in keys) return refused(keys);
 	if (promise) {
 		const against = bundle ? { bundle } : receipt && { receipt: receipt.text };
 		return promiseFinding(await verifyPromise(promise.text, against, {
 			...options,
+			keys,
 			vkey
 		}));
 	}
@@ -4443,14 +4945,31 @@ async function verifyEach(pieces, options) {
 	};
 	if (stream) return streamFinding(await verifyStream(stream.text, {
 		...options,
+		keys,
 		vkey
 	}));
 	if (receipt) return receiptFinding(await verifyReceipt(receipt.text, {
-		vkey,
-		verify: options.verify,
-		cosigners: options.cosigners
+		...options,
+		keys,
+		vkey
 	}));
-	return bundleFinding(await verifyBundle(bundle, options), vkey !== void 0);
+	return bundleFinding(await verifyBundle(bundle, {
+		...options,
+		keys
+	}), vkey !== void 0);
+}
+async function keysIn(text, { verify, recovery }) {
+	try {
+		return await openKeys(text, {
+			verify,
+			recovery
+		});
+	} catch (fault) {
+		return {
+			file: "keys",
+			reason: reasonOf$1(fault)
+		};
+	}
 }
 const neither = "This is neither a bundle nor a receipt (.tlog-proof) nor a stream proof (.minutebook-stream) nor a promise (.tlog-promise) nor a fork in writing.";
 function groupsOf(pieces) {
@@ -4476,6 +4995,10 @@ async function notesAmong(pieces) {
 		});
 		else if (isFork(text)) notes.push({
 			kind: "fork",
+			text
+		});
+		else if (isKeys(text) || nameOf(piece) === "keys") notes.push({
+			kind: "list of keys",
 			text
 		});
 		else if (text.startsWith("c2sp.org/tlog-proof@") || piece.path.endsWith(".tlog-proof")) notes.push({
@@ -4508,10 +5031,14 @@ async function openBundle(byName) {
 		reason: "the file is missing"
 	};
 	const [manifest, checkpoint, entries] = needed.map((name) => byName.get(name)[0]);
-	const leaves = byName.get("leaves")?.[0];
+	const [leaves, keys] = ["leaves", "keys"].map((name) => byName.get(name)?.[0]);
 	const texts = [];
-	for (const small of [manifest, checkpoint]) try {
-		texts.push(await textOf(small, smallFileBytesMax));
+	for (const small of [
+		manifest,
+		checkpoint,
+		...keys ? [keys] : []
+	]) try {
+		texts.push(await textOf(small, small === keys ? receiptBytesMax : smallFileBytesMax));
 	} catch (fault) {
 		return {
 			file: nameOf(small),
@@ -4521,6 +5048,7 @@ async function openBundle(byName) {
 	return {
 		manifest: texts[0],
 		checkpoint: texts[1],
+		keys: texts[2],
 		entries: chunksOf(entries),
 		leaves: leaves && (() => chunksOf(leaves))
 	};
@@ -4599,6 +5127,8 @@ async function main(args) {
 			allowPositionals: true,
 			options: {
 				vkey: { type: "string" },
+				keys: { type: "string" },
+				recovery: { type: "string" },
 				policy: { type: "string" },
 				complete: { type: "boolean" },
 				help: { type: "boolean" }
@@ -4611,20 +5141,21 @@ async function main(args) {
 	if (values.help || positionals.length === 0 || positionals.length > 2) return refuse(usage);
 	const pieces = [];
 	let isBundle = false;
-	for (const path of positionals) {
+	for (const path of [...positionals, ...values.keys === void 0 ? [] : [values.keys]]) {
 		const found = await piecesAt(path);
 		if (!found) return refuse(`There is no file or directory ${path}.
 `);
 		isBundle ||= found.isDirectory;
 		pieces.push(...found.pieces);
 	}
-	const { vkey, complete, policy } = values;
+	const { vkey, recovery, complete, policy } = values;
 	if (policy !== void 0 && !existsSync(policy)) return refuse(`There is no file ${policy}.\n`);
 	const cosigners = policy === void 0 ? void 0 : cosignersOf(readFileSync(policy, "utf8"), verifyEd25519);
 	if (cosigners && "say" in cosigners) return refuse(`${cosigners.say}\n`);
 	const found = await verifyPieces(pieces, {
 		verify: verifyEd25519,
 		vkey,
+		recovery,
 		complete,
 		cosigners,
 		isBundle

@@ -1,0 +1,183 @@
+/** The explorer's pages at both widths and in both themes: nothing cut, nothing unreadable, nothing that a keyboard or a screen reader cannot reach. */
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { fits, orSayNotRun, shoot, views } from "../support/browser.ts";
+import { type Explored, openExplored } from "./explored.ts";
+
+const withBrowser = orSayNotRun("the pages of the explorer in a browser");
+
+const names = ["start", "events", "event", "proposal", "history", "checkpoints", "proposals", "deliveries"] as const;
+type Name = (typeof names)[number];
+/** Of the page and its scripts as they are sent; its answers to questions are left out. */
+const kilobytesMax = 60;
+
+describe.skipIf(!withBrowser)("every page of the explorer", () => {
+  let explored: Explored;
+  let paths: Readonly<Record<Name, string>>;
+
+  beforeAll(async () => {
+    explored = await openExplored();
+    const decided = await explored.decideOne();
+    const { proposalId } = await explored.must("draft-proposal", { title: `A title of ${"many long words ".repeat(11)}`.trim() });
+    await explored.must("open-voting", { proposalId, closesAt: new Date(Date.now() + 3_600_000).toISOString() });
+    await explored.must("draft-proposal", { title: "W".repeat(200) });
+    await explored.covered();
+    paths = {
+      start: "/",
+      events: "/events",
+      event: `/events/${await explored.idOf("TallyComputed")}`,
+      proposal: `/proposals/${decided}`,
+      history: "/history",
+      checkpoints: "/checkpoints",
+      proposals: "/proposals",
+      deliveries: "/deliveries",
+    };
+  });
+  afterAll(() => explored?.close());
+
+  /** All that scripts put there is there. */
+  const shown: Readonly<Record<Name, (page: Page) => Promise<unknown>>> = {
+    start: (page) => page.locator(".says").getByText("was written down").first().waitFor(),
+    events: (page) => page.locator(".says").getByText("was written down").first().waitFor(),
+    event: (page) => page.getByRole("heading", { name: "Verified in this browser" }).waitFor(),
+    async proposal(page) {
+      await page.getByRole("button", { name: "Recount here" }).click();
+      await page.getByRole("heading", { name: "Counted in this browser: it holds" }).waitFor();
+    },
+    history: (page) => page.locator("#stood[aria-busy=false]").waitFor(),
+    checkpoints: (page) => page.getByRole("heading", { name: "Verified in this browser" }).waitFor(),
+    proposals: (page) => page.getByRole("heading", { name: "Proposals" }).waitFor(),
+    deliveries: (page) => page.getByLabel("A bearer token").waitFor(),
+  };
+
+  describe.each(views)("at $width px, $colorScheme", ({ width, colorScheme }) => {
+    it.each(names)("%s", async (name) => {
+      const { context, page } = await explored.open(paths[name], { width, colorScheme });
+      await shown[name](page);
+      await page.locator("#standing").getByText("has followed").waitFor();
+      await shoot(page, `page-${name}-${width}-${colorScheme}`);
+      await fits(page);
+      expect(await page.evaluate(cutOff)).toEqual([]);
+      expect(await page.evaluate(faint)).toEqual([]);
+      expect(await page.evaluate(unnamed)).toEqual([]);
+      expect(await page.evaluate(landmarks)).toEqual({
+        banner: 1,
+        navigation: true,
+        main: 1,
+        contentinfo: 1,
+        h1: 1,
+        lang: "en",
+        title: true,
+      });
+      await isReachable(page);
+      await context.close();
+    });
+  });
+
+  it("sends a script small, and once", async () => {
+    const url = `${explored.instance.url}/explorer/core.js`;
+    const first = await fetch(url);
+    const text = await first.text();
+    expect([first.headers.get("content-encoding"), first.headers.get("vary")]).toEqual(["gzip", "accept-encoding"]);
+    const plain = await fetch(url, { headers: { "accept-encoding": "gzip;q=0, br" } });
+    expect([plain.headers.get("content-encoding"), await plain.text()]).toEqual([null, text]);
+    const again = await fetch(url, { headers: { "if-none-match": first.headers.get("etag")! } });
+    expect([again.status, await again.text()]).toEqual([304, ""]);
+    expect((await fetch(`${explored.instance.url}/log/checkpoint`)).headers.get("content-encoding")).toBe(null);
+  });
+
+  it("says nothing in the console, asks nobody else, and weighs little", async () => {
+    const weights: string[] = [];
+    for (const name of names) {
+      const loaded = new Map<string, number>();
+      const before = async (page: Page) =>
+        page.on("requestfinished", async (request) => {
+          if (["document", "script"].includes(request.resourceType())) loaded.set(request.url(), (await request.sizes()).responseBodySize);
+        });
+      const { context, page } = await explored.open(paths[name], { before });
+      await shown[name](page);
+      await page.waitForLoadState("load");
+      const kilobytes = [...loaded.values()].reduce((sum, bytes) => sum + bytes, 0) / 1_024;
+      weights.push(`${name} ${kilobytes.toFixed(0)} kB`);
+      expect(kilobytes, name).toBeGreaterThan(5);
+      expect(kilobytes, name).toBeLessThan(kilobytesMax);
+      await context.close();
+    }
+    console.log(`pages with their scripts, as they are sent: ${weights.join(", ")}`);
+    expect([explored.said, explored.elsewhere]).toEqual([[], []]);
+  });
+});
+
+/** What a box shows less of than it holds, where it does not say so by an ellipsis or a scroll bar. */
+const cutOff = `[...document.querySelectorAll("main *, header *, footer *")].filter((each) => {
+  const style = getComputedStyle(each);
+  if (each.closest(".hidden, .skip, svg, details:not([open])") || style.display === "inline" || each.clientWidth === 0) return false;
+  return each.scrollWidth > each.clientWidth + 1 && style.overflowX === "visible" && !["INPUT", "SELECT"].includes(each.tagName);
+}).map((each) => each.outerHTML.slice(0, 120))`;
+
+/** Text whose contrast with what lies behind it is below 4.5 : 1 (WCAG 2.2, 1.4.3). */
+const faint = `{
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgb = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((part) => (part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const behind = (each) => {
+    for (let at = each; at; at = at.parentElement) {
+      const colour = rgb(getComputedStyle(at).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+    return rgb("Canvas");
+  };
+  const ratio = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
+  [...document.querySelectorAll("body *")].flatMap((each) => {
+    const own = [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim() !== "");
+    if (!own || each.closest(".hidden, script, style, option, [disabled], [hidden], [aria-busy=true]") || each.getClientRects().length === 0) return [];
+    const style = getComputedStyle(each);
+    const found = ratio(rgb(each instanceof SVGElement ? style.fill : style.color), each.closest("svg") ? rgb("transparent").map((_, n) => behind(each.closest("svg"))[n]) : behind(each));
+    return found < 4.5 ? [each.tagName + "." + each.className + " " + found.toFixed(2) + " " + each.textContent.slice(0, 40)] : [];
+  });
+}`;
+
+/** What can be reached and says nothing of what it is. */
+const unnamed = `[...document.querySelectorAll("a[href], button, input, select, textarea, summary, [role=img], section, nav")].filter((each) => {
+  if (each.closest("[hidden]")) return false;
+  const labelledBy = each.getAttribute("aria-labelledby");
+  const name = each.getAttribute("aria-label") || (labelledBy && document.getElementById(labelledBy)?.textContent) || (each.labels?.length ? each.labels[0].textContent : "") || (["INPUT", "SELECT", "SECTION", "NAV", "TEXTAREA"].includes(each.tagName) ? "" : each.textContent);
+  return name.trim() === "";
+}).map((each) => each.outerHTML.slice(0, 120))`;
+
+const landmarks = `({
+  banner: document.querySelectorAll("body > header").length,
+  navigation: document.querySelectorAll("header nav[aria-label]").length === 1,
+  main: document.querySelectorAll("main").length,
+  contentinfo: document.querySelectorAll("body > footer").length,
+  h1: document.querySelectorAll("h1").length,
+  lang: document.documentElement.lang,
+  title: document.title !== "",
+})`;
+
+/** Every stop of the keyboard shows where it is; the first leads past the navigation. */
+async function isReachable(page: Page): Promise<void> {
+  await page.reload();
+  const stops: { shows: boolean; what: string }[] = [];
+  await page.locator("body").press("Tab");
+  for (let n = 0; n < 14; n++) {
+    const stop = await page.evaluate(`{
+      const at = document.activeElement, style = getComputedStyle(at), around = at.closest(".pick");
+      const outlined = (each) => each && getComputedStyle(each).outlineStyle !== "none" && parseFloat(getComputedStyle(each).outlineWidth) >= 2;
+      ({ shows: outlined(at) || Boolean(outlined(around)), what: at.outerHTML.slice(0, 80) });
+    }`);
+    stops.push(stop as (typeof stops)[number]);
+    await page.keyboard.press("Tab");
+  }
+  expect(stops[0]!.what).toContain("To the content");
+  // Behind the last stop is the page itself.
+  expect(stops.filter(({ shows, what }) => !shows && !what.startsWith("<body"))).toEqual([]);
+}
