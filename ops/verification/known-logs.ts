@@ -1,13 +1,25 @@
 /** The keys of logs that verified once: `<home>/known-logs.json`, so that a log cannot change its key unnoticed. */
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { BadConfiguration } from "../terminal.ts";
+import { Malformed } from "../../domain/log/canonical-json.ts";
+import { parseVkey } from "../../domain/log/note.ts";
+import { BadConfiguration, Usage } from "../terminal.ts";
 
 export const knownLogsFile = (home: string) => join(home, "known-logs.json");
 
 export function knownKey(home: string, origin: string): string | undefined {
   const known = readKnown(home);
   return Object.hasOwn(known, origin) ? known[origin] : undefined;
+}
+
+/** What `--vkey` names. */
+export function assertKey(vkey: string): void {
+  try {
+    parseVkey(vkey);
+  } catch (fault) {
+    if (!(fault instanceof Malformed)) throw fault;
+    throw new Usage(`--vkey: ${fault.message}`);
+  }
 }
 
 /** A key that is known stays: only a person forgets one, by editing the file. */

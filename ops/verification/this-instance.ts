@@ -8,14 +8,14 @@ import { openEventLog } from "../event-log/open.ts";
 import type { Attached } from "../instance/attach.ts";
 import { readSignerStatus } from "../keys/signing-record.ts";
 import { openDatabase } from "../processes/database.ts";
-import { dim, exits, green, NotThere, print, printJson, progress, red, say, Usage } from "../terminal.ts";
+import { dim, exits, green, NotThere, print, printJson, progress, red, say } from "../terminal.ts";
 import { originOf, withAttached } from "./attached.ts";
 import { policyOf } from "../cosigning/settings.ts";
 import { cosignedNow } from "../cosigning/newest.ts";
 import { type Finding, type Verdict, verdictWithoutKey, verifyInstance } from "./instance.ts";
 import type { DeepVerdict } from "./deep/deep.ts";
 import { deepInWords, verifyDeeply } from "./deep/this-instance.ts";
-import { knownKey, knownLogsFile, rememberKey } from "./known-logs.ts";
+import { assertKey, knownKey, knownLogsFile, rememberKey } from "./known-logs.ts";
 import { type Source, storedInLog, storedInPostgres } from "./stored.ts";
 
 /** The exit status. */
@@ -47,15 +47,6 @@ const endings = ["SIGINT", "SIGTERM"] as const;
 const howFar = ({ checked, all }: Reached) => `after ${count(checked)} ${all === undefined ? "" : `of ${count(all)} `}entries`;
 
 class Interrupted extends Error {}
-
-function assertKey(vkey: string): void {
-  try {
-    parseVkey(vkey);
-  } catch (fault) {
-    if (!(fault instanceof Malformed)) throw fault;
-    throw new Usage(`--vkey: ${fault.message}`);
-  }
-}
 
 type Asked = Wanted & { readonly signal: AbortSignal; readonly reached: Reached };
 type Key = { readonly vkey: string; readonly from: "--vkey" | "remembered" | "leaf 0" };

@@ -1,10 +1,8 @@
 /** `minutebook verify URL`: another instance over HTTP, held against all that was seen of it. */
-import { Malformed } from "../../../domain/log/canonical-json.ts";
-import { parseVkey } from "../../../domain/log/note.ts";
 import { type Policy, standingInWords } from "../../../domain/log/signed/policy.ts";
 import { readConfig } from "../../config.ts";
 import { dim, exits, green, print, printJson, progress, red, Usage } from "../../terminal.ts";
-import { knownKey } from "../known-logs.ts";
+import { assertKey, knownKey } from "../known-logs.ts";
 import { type Followed, followLog } from "./follow.ts";
 import { remember, seenFile, seenIn, writeEvidence } from "./seen.ts";
 import { openRemote } from "./source.ts";
@@ -51,15 +49,6 @@ export async function verifyUrl(url: string, { vkey, recovery, policy, complete,
   if (json) printJson({ ...told, ...(evidence !== undefined && { evidence }) });
   else for (const line of inWords(followed, remote.prefix, file, evidence)) print(line);
   return exit === 0 ? exits.done : exits.verificationFailed;
-}
-
-function assertKey(vkey: string): void {
-  try {
-    parseVkey(vkey);
-  } catch (fault) {
-    if (!(fault instanceof Malformed)) throw fault;
-    throw new Usage(`--vkey: ${fault.message}`);
-  }
 }
 
 const count = (number: number) => number.toLocaleString("en");
