@@ -235,22 +235,29 @@ async function readAtMost(path: string, bytesMax: number): Promise<Buffer> {
 }
 
 /**
- * Pieces of a file, which is never in memory all at once; as far as it has lines, each piece ends with one. Every piece is only
- * lent: the next one takes its memory. Why not a stream: it takes new memory for each piece, and clearing that costs more than reading.
+ * Pieces of a file, which is never in memory all at once; as far as it has lines, each piece ends with one. The next one is read while
+ * a piece is looked at. Every piece is only lent: the next but one takes its memory. Why not a stream: it takes new memory for each
+ * piece, and clearing that costs more than reading.
  */
 async function* chunksOf(directory: string, file: string): AsyncGenerator<Uint8Array> {
-  const chunk = Buffer.allocUnsafeSlow(chunkBytes);
+  let chunk = Buffer.allocUnsafeSlow(chunkBytes);
+  let other = Buffer.allocUnsafeSlow(chunkBytes);
   let opened: FileHandle | undefined;
   try {
     opened = await open(join(directory, file));
+    let reading = opened.read(chunk, 0, chunk.length);
     for (let kept = 0; ;) {
-      const { bytesRead } = await opened.read(chunk, kept, chunk.length - kept);
+      const { bytesRead } = await reading;
       const filled = kept + bytesRead;
       const lineEnd = chunk.lastIndexOf(lineFeed, filled - 1) + 1;
       const end = bytesRead === 0 || lineEnd === 0 ? filled : lineEnd;
+      kept = chunk.copy(other, 0, end, filled);
+      if (bytesRead > 0) reading = opened.read(other, kept, other.length - kept);
+      // Whoever stops here no longer waits for it.
+      reading.catch(() => undefined);
       if (end > 0) yield chunk.subarray(0, end);
       if (bytesRead === 0) return;
-      kept = chunk.copy(chunk, 0, end, filled);
+      [chunk, other] = [other, chunk];
     }
   } catch (fault) {
     throw unreadable(file, fault);
