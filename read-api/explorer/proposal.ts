@@ -82,4 +82,5 @@ const happened = (steps: readonly StepRow[]) =>
         `<li><time datetime="${at}" title="${at}">${at.slice(0, 10)}</time><span class="what"><b>${toEvent(event_id, type)}</b><span class="says" data-event="${event_id}">${escaped(summaryOf(type))}</span></span><span class="quiet stream">${at.slice(11, 19)} UTC</span><span class="quiet cut by">${actor(by)}</span><span class="leaf"><span class="hidden">leaf </span><a href="/history?at=${leaf_index}" title="The community then">${number(leaf_index)}</a></span></li>`,
     )
     .join("")}</ol>`;
-const tight = ".steps-of li{grid-template-columns:6.2rem minmax(0,1fr) minmax(0,7rem) minmax(0,9rem) minmax(3.5rem,auto)}";
+const tight =
+  "@media(min-width:46.01rem){.steps-of li{grid-template-columns:6.2rem minmax(0,1fr) minmax(0,7rem) minmax(0,9rem) minmax(3.5rem,auto)}}";

@@ -111,7 +111,8 @@ describe.skipIf(!withBrowser)("every page of the explorer", () => {
 /** What a box shows less of than it holds, where it does not say so by an ellipsis or a scroll bar. */
 const cutOff = `[...document.querySelectorAll("main *, header *, footer *")].filter((each) => {
   const style = getComputedStyle(each);
-  if (each.closest(".hidden, .skip, svg, details:not([open])") || style.display === "inline" || each.clientWidth === 0) return false;
+  if (each.closest(".hidden, .skip, svg, [hidden], details:not([open])") || style.display === "inline" || style.display === "none") return false;
+  if (each.clientWidth === 0) return each.textContent.trim() !== "";
   return each.scrollWidth > each.clientWidth + 1 && style.overflowX === "visible" && !["INPUT", "SELECT"].includes(each.tagName);
 }).map((each) => each.outerHTML.slice(0, 120))`;
 
