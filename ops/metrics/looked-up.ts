@@ -4,7 +4,7 @@ import { cosignedLogsOf } from "../cosigning/settings.ts";
 import type { Instance } from "../instance.ts";
 import { readSignerStatus } from "../keys/signing-record.ts";
 import { cosignerGauges } from "./cosigners.ts";
-import type { Labels } from "./registry.ts";
+import type { Labels, Registry } from "./registry.ts";
 
 type Looking = Pick<Instance, "log" | "database" | "vault" | "config" | "ambient" | "handler" | "policy"> & {
   readonly metrics: Instance["metrics"];
@@ -24,28 +24,7 @@ export function lookedUp({
   policy,
   metrics: { registry },
 }: Looking): () => Promise<string> {
-  const gauge = (name: string, help: string, labels?: readonly string[]) => registry.gauge(name, help, labels);
-  const gauges = {
-    log: gauge("minutebook_log_entries", "Entries of the log, as far as the tree has counted them."),
-    heads: gauge("minutebook_projection_entries", "Entries that the live rows of a projection show.", ["projection"]),
-    lags: gauge("minutebook_projection_lag_entries", "Entries of the log that a projection does not show yet.", ["projection"]),
-    stopped: gauge("minutebook_projection_stopped", "1 where a projection cannot go on.", ["projection"]),
-    inFlight: gauge("minutebook_commands_in_flight", "Commands that have no answer yet."),
-    signed: gauge("minutebook_signed_entries", "Entries that the newest published checkpoint covers."),
-    signedAge: gauge("minutebook_signer_age_seconds", "Since when the oldest entry waits that no checkpoint covers; 0 where none waits."),
-    refuses: gauge("minutebook_signer_refuses", "1 where the signer refuses to sign."),
-    ready: gauge("queue_ready_total", "Deliveries that may be sent now.", ["profile"]),
-    delayed: gauge("queue_delayed_total", "Deliveries that wait for their time, their subject, or their webhook.", ["profile"]),
-    processing: gauge("queue_processing_total", "Deliveries in the hands of workers.", ["profile"]),
-    lag: gauge("queue_lag_ms", "For how long the oldest delivery that may be sent has been due, in ms.", ["profile"]),
-    dead: gauge("minutebook_webhook_dead_deliveries", "Deliveries that stand on the list of the dead.", ["webhook"]),
-    circuits: gauge("minutebook_webhook_circuit_open", "1 where deliveries wait until the receiver answers again.", ["webhook"]),
-    secrets: gauge("minutebook_webhook_secret_age_seconds", "Age of the oldest secret in force.", ["webhook"]),
-    gaps: gauge("minutebook_webhook_seq_gaps", "Numbers missing among the newest 1000 of a webhook: none may.", ["webhook"]),
-    drifted: gauge("minutebook_webhook_lanes_stopped", "Lanes that stand still, such as for renderer drift.", ["webhook"]),
-    behind: gauge("minutebook_webhook_fan_out_lag_entries", "Entries of the log that were not looked at for webhooks yet."),
-  };
-
+  const gauges = gaugesOf(registry);
   const lookAtCosigners = cosignerGauges(registry, {
     query: database.query,
     vault: vault.query,
@@ -92,6 +71,30 @@ export function lookedUp({
         .then(() => void (lookedAt = performance.now()))
         .finally(() => (looking = undefined)));
     return registry.text();
+  };
+}
+
+function gaugesOf(registry: Registry) {
+  const gauge = (name: string, help: string, labels?: readonly string[]) => registry.gauge(name, help, labels);
+  return {
+    log: gauge("minutebook_log_entries", "Entries of the log, as far as the tree has counted them."),
+    heads: gauge("minutebook_projection_entries", "Entries that the live rows of a projection show.", ["projection"]),
+    lags: gauge("minutebook_projection_lag_entries", "Entries of the log that a projection does not show yet.", ["projection"]),
+    stopped: gauge("minutebook_projection_stopped", "1 where a projection cannot go on.", ["projection"]),
+    inFlight: gauge("minutebook_commands_in_flight", "Commands that have no answer yet."),
+    signed: gauge("minutebook_signed_entries", "Entries that the newest published checkpoint covers."),
+    signedAge: gauge("minutebook_signer_age_seconds", "Since when the oldest entry waits that no checkpoint covers; 0 where none waits."),
+    refuses: gauge("minutebook_signer_refuses", "1 where the signer refuses to sign."),
+    ready: gauge("queue_ready_total", "Deliveries that may be sent now.", ["profile"]),
+    delayed: gauge("queue_delayed_total", "Deliveries that wait for their time, their subject, or their webhook.", ["profile"]),
+    processing: gauge("queue_processing_total", "Deliveries in the hands of workers.", ["profile"]),
+    lag: gauge("queue_lag_ms", "For how long the oldest delivery that may be sent has been due, in ms.", ["profile"]),
+    dead: gauge("minutebook_webhook_dead_deliveries", "Deliveries that stand on the list of the dead.", ["webhook"]),
+    circuits: gauge("minutebook_webhook_circuit_open", "1 where deliveries wait until the receiver answers again.", ["webhook"]),
+    secrets: gauge("minutebook_webhook_secret_age_seconds", "Age of the oldest secret in force.", ["webhook"]),
+    gaps: gauge("minutebook_webhook_seq_gaps", "Numbers missing among the newest 1000 of a webhook: none may.", ["webhook"]),
+    drifted: gauge("minutebook_webhook_lanes_stopped", "Lanes that stand still, such as for renderer drift.", ["webhook"]),
+    behind: gauge("minutebook_webhook_fan_out_lag_entries", "Entries of the log that were not looked at for webhooks yet."),
   };
 }
 
