@@ -36,12 +36,12 @@ const spans = /(?<!`)`([^`\n]+)`(?!`)/g;
 
 describe("a command that a document names", () => {
   const help = execFileSync(process.execPath, [join(root, "ops/main.ts"), "help"], { encoding: "utf8" });
-  const known = new Set([...help.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name!));
+  const known = new Set([...help.matchAll(/^ {2}([a-z-]+) /gm)].map(([, name]) => name!));
   const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: Record<string, string> };
 
   it("is one of minutebook's", () => {
     expect(known.size).toBeGreaterThan(10);
-    expect(faulty(/(?:npx |`)minutebook ([a-z]+)/g, (name) => known.has(name))).toEqual([]);
+    expect(faulty(/(?:npx |`)minutebook ([a-z-]+)/g, (name) => known.has(name))).toEqual([]);
   });
 
   it("takes the options that are named with it", () => {
