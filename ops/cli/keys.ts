@@ -1,10 +1,8 @@
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { formatCosignerKey } from "../../domain/log/signed/cosignature.ts";
 import { type Config, readConfig, type Sourced } from "../config.ts";
-import { cosignerName } from "../cosigning/cosigner.ts";
-import { signEd25519 } from "../crypto.ts";
+import { cosignerName, cosignerVkey } from "../cosigning/cosigner.ts";
 import { keyCommands } from "../keys/key-commands.ts";
 import { secretOf } from "../keys/secrets.ts";
 import { signingKeysIn } from "../keys/signing-keys.ts";
@@ -51,7 +49,7 @@ function vkeyOf(config: Config): string | undefined {
 function cosignerVkeyOf({ home, cosignerKey, logOrigin }: Config): string | undefined {
   const origin = originKept(home) ?? logOrigin;
   if (origin === undefined || (cosignerKey === undefined && !existsSync(keyFile(home, "cosigner.key")))) return undefined;
-  return formatCosignerKey(cosignerName(origin), signEd25519(secretOf(home, "cosigner.key", cosignerKey).bytes).publicKey);
+  return cosignerVkey(cosignerName(origin), secretOf(home, "cosigner.key", cosignerKey).bytes);
 }
 
 const keyFile = (home: string, name: string) => join(home, "keys", name);

@@ -5,10 +5,9 @@ import { createServer, request, type Server } from "node:http";
 import { join } from "node:path";
 import type { AddressInfo } from "node:net";
 import { formatVkey } from "../../domain/log/note.ts";
-import { formatCosignerKey } from "../../domain/log/signed/cosignature.ts";
 import { parsePolicy, type Policy } from "../../domain/log/signed/policy.ts";
 import { realAmbient } from "../../ops/ambient.ts";
-import { cosignerName } from "../../ops/cosigning/cosigner.ts";
+import { cosignerName, cosignerVkey } from "../../ops/cosigning/cosigner.ts";
 import { signEd25519 } from "../../ops/crypto.ts";
 import { openTestInstance, type TestInstance } from "../support/instance.ts";
 import { guardedHome } from "../support/postgres.ts";
@@ -54,8 +53,7 @@ export type Peer = { readonly origin: string; readonly seed: Uint8Array; readonl
 
 const b64u = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64url");
 export const vkeyOf = ({ origin, seed }: Peer) => formatVkey(origin, signEd25519(seed).publicKey);
-export const cosignerVkeyOf = ({ origin, cosignerSeed }: Peer) =>
-  formatCosignerKey(cosignerName(origin), signEd25519(cosignerSeed).publicKey);
+export const cosignerVkeyOf = ({ origin, cosignerSeed }: Peer) => cosignerVkey(cosignerName(origin), cosignerSeed);
 
 /** Peers of which each asks all the others, and needs so many of them. */
 export class Federation {
