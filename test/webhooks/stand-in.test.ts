@@ -359,5 +359,9 @@ describe("reputation", () => {
     expect((await read(ana, {})).status).toBe(401);
     expect((await read("nobody")).status).toBe(404);
     expect((await read("%E0%A4%A")).status).toBe(404);
+    // The contract says nothing of skills in evidence: whatever stands there is no reason to fail.
+    const odd = changed({ ...gps, event_id: "evt_0000000000000004", request_id: "r4" }, "subject.skill_ids", 5);
+    expect((await send(standIn, odd)).status).toBe(200);
+    expect((await read(ana)).body).toMatchObject({ reputation_score: 90 });
   });
 });
