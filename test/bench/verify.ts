@@ -18,11 +18,14 @@ export async function benchVerify(main: string, env: NodeJS.ProcessEnv, home: st
   console.log("\nThe log that was benched, verified\n");
   const instance = run("verify", "--json");
   const exported = run("export", bundle, "--full");
-  const offline = run("verify", bundle, "--json");
+  const runs = Array.from({ length: 3 }, () => run("verify", bundle, "--json")).sort((a, b) => a.seconds - b.seconds);
+  const offline = runs.find(({ status }) => status !== 0) ?? runs[1]!;
+  const structure = run("verify", bundle, "--structure", "--json");
   for (const [what, { status, stderr, seconds }] of [
     ["verify", instance],
     ["export", exported],
     ["verify bundle", offline],
+    ["its structure", structure],
   ] as const) {
     console.log(`  ${what.padEnd(14)} exit ${status}, ${seconds.toFixed(1)} s with the start of the program`);
     if (status !== 0) console.log(stderr);
@@ -39,7 +42,7 @@ export async function benchVerify(main: string, env: NodeJS.ProcessEnv, home: st
   );
   console.log(`          with nothing but the hashes of the same leaves and nodes: ${whole(structural.floor)} events/s`);
   console.log(`          with the form, chain and id of every entry too: ${whole(await placesRate(bundle))} events/s`);
-  return quick && isStructural && instance.status === 0 && exported.status === 0 && offline.status === 0;
+  return quick && isStructural && [instance, exported, offline, structure].every(({ status }) => status === 0);
 }
 
 const rounds = 5;
