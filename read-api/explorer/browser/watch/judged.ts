@@ -120,7 +120,11 @@ async function compared(now: Checkpoint, { note, vkey }: Seen, { seen }: Memory,
   if (fork !== undefined)
     throw new Alarming(
       "The log signed two histories",
-      `One of ${before.size} entries, which this browser has seen before, and one of ${now.size}: they cannot be of one log. The two signatures prove it to anybody.`,
+      `${
+        first.size === second.size
+          ? `Two trees of ${now.size} entries with different roots, one that this browser has seen before and one that is shown now`
+          : `One of ${before.size} entries, which this browser has seen before, and one of ${now.size} that does not begin with it`
+      }: they cannot be of one log. The two signatures prove it to anybody.`,
       notes,
       fork,
     );
