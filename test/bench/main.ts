@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: what this machine does, beside what rivals do on it and what the design promises. Takes some minutes; asserts nothing by time.
- * `npm run bench -- appends` is that part alone; so are `http`, `log` (both of them, rows and verify), `proofs` and `webhooks`.
+ * `npm run bench -- appends` is that part alone; so are `http`, `log` (both of them, rows and verify), `proofs`, `webhooks` and `explorer`.
  */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
@@ -13,6 +13,7 @@ import { openLogger } from "../../ops/logger.ts";
 import type { ProcessRole } from "../../ops/config.ts";
 import { guardedHome } from "../support/postgres.ts";
 import { benchAppends } from "./appends.ts";
+import { benchExplorer, fillLog } from "./explorer.ts";
 import { benchHttp, proposalsFor } from "./http.ts";
 import { benchProofs } from "./proofs.ts";
 import { benchRows } from "./rows.ts";
@@ -122,11 +123,19 @@ async function benchLog(): Promise<boolean> {
   return results.every(Boolean);
 }
 
+/** The pages of a long log, in a browser where there is one. */
+async function benchPages(): Promise<boolean> {
+  await settled();
+  await withInstance(["signer", "projector"], fillLog);
+  return withServer(benchExplorer);
+}
+
 console.log(describeMachine());
 const whole = {
   log: benchLog,
   proofs: benchProofs,
   webhooks: () => withInstance(["signer", "projector", "deliverer"], benchWebhooks),
+  explorer: benchPages,
 };
 const alone = { ...whole, http: benchBallots, appends: async () => (await settled(), withInstance([], benchAppends)) };
 const asked = process.argv[2];
