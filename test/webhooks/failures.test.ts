@@ -136,7 +136,9 @@ describe("429 storm", () => {
       status(429, { "retry-after": text === "date" ? new Date(Date.now() + 90_000).toUTCString() : text })(came, response, nth);
     await machine.owe("one", [1], oneSubject);
     machine.run();
-    await machine.until(async () => (await machine.attempts("one")).length > 0);
+    // The attempt and the pause are written one after the other, in either order.
+    const isPaused = async () => (await machine.breaker("one"))!["wait_until"] !== null;
+    await machine.until(async () => (await machine.attempts("one")).length > 0 && (await isPaused()));
     const [row] = await machine.database.query<{ seconds: number }>(
       "select extract(epoch from wait_until - (select max(started_at) from webhook.attempt))::float8 as seconds from webhook.breaker",
     );
