@@ -10,7 +10,7 @@ import { LeafReader, makeRoot, placeOf, type Leaves } from "./verify/leaves.ts";
 import { blocksOf } from "./verify/lines.ts";
 import { readManifest, type Manifest } from "./verify/manifest.ts";
 import { StructuralTree } from "./verify/quick/structure.ts";
-import { faultOfKeys, givenUpIn, keysOfBundle, type KnownKeys } from "./verify/keys/bundle-keys.ts";
+import { faultOfKeys, faultOfTree, givenUpIn, keysOfBundle, type KnownKeys } from "./verify/keys/bundle-keys.ts";
 import type { LogKeys } from "./verify/keys/log-keys.ts";
 import type { Standing } from "./signed/policy.ts";
 import { parseVkey, type Checkpoint } from "./verify/note.ts";
@@ -65,6 +65,8 @@ export type BundleResult = {
   readonly to?: number;
   /** What its checkpoint's cosignatures amount to. */
   readonly standing?: Standing;
+  /** How many states the log commits to, and of how many the heads were made again. */
+  readonly states?: { readonly committed: number; readonly compared: number };
   /** What was not checked, in words. */
   readonly notes: readonly string[];
 };
@@ -110,22 +112,21 @@ export async function verifyStructure(
   const notes = options.vkey === undefined ? [unknownKey] : [];
   const opened = await openBundle(bundle, options);
   if ("problem" in opened) return { exit: 3, ...opened, notes };
-  const { manifest, checkpoint, standing } = opened;
+  const { manifest, checkpoint, standing, keys } = opened;
   const { origin, from, to } = manifest;
-  notes.push("not checked: what the entries say, and what is told beside them");
-  const problem = await faultOfStructure(entries, manifest, checkpoint, options.progress);
+  notes.push("not checked: what the entries say, and what is told beside them", ...givenUpIn(keys, to));
+  const problem = await faultOfStructure(entries, opened, options.progress);
   const result = { origin, from, to, ...(standing && { standing }), notes };
   return problem ? { exit: 3, problem, ...result } : { exit: 0, ...result };
 }
 
 async function faultOfStructure(
   entries: Bundle["entries"],
-  { from, to, before }: Manifest,
-  { root }: Checkpoint,
+  { manifest: { from, to, before }, checkpoint: { root }, keys }: Opened,
   progress: BundleOptions["progress"],
 ): Promise<Problem | undefined> {
   const file = "entries.jsonl";
-  const tree = new StructuralTree(from, before);
+  const tree = new StructuralTree(from, before, keys.trees);
   try {
     for await (const { bytes, ended } of blocksOf(entries)) {
       tree.take(bytes);
@@ -137,7 +138,8 @@ async function faultOfStructure(
     return { leaf: tree.size, reason: reasonOf(fault) };
   }
   if (tree.size < to) return { file, reason: `${tree.size - from} lines, but the manifest says ${to - from}` };
-  return equalBytes(tree.root(), root) ? undefined : { file, reason: "the entries do not make the root that the checkpoint signs" };
+  if (!equalBytes(tree.root(), root)) return { file, reason: "the entries do not make the root that the checkpoint signs" };
+  return tree.unlike && faultOfTree(tree.unlike);
 }
 
 type Opened = {

@@ -43,6 +43,26 @@ test("the tree over the lines is the one that was signed, however they are cut i
   }
 });
 
+test("what was said of the tree at a size on the way is held against it", () => {
+  const origin = "minutes.example.org/log";
+  const at = (size: number) => {
+    const tree = new StructuralTree(0, []);
+    tree.take(utf8(lines.slice(0, size).join("\n")));
+    return { origin, size, root: tree.root() };
+  };
+  const whole = utf8(lines.join("\n"));
+  const unlike = (...trees: ReturnType<typeof at>[]) => {
+    const tree = new StructuralTree(0, [], trees);
+    tree.take(whole);
+    return tree.unlike;
+  };
+  const other = { ...at(150), root: at(149).root };
+  expect(unlike(at(300), at(1), at(150), at(150), at(149))).toBeUndefined();
+  expect(unlike(at(300), at(150), other, at(1))).toEqual(other);
+  expect(unlike({ ...at(300), root: at(1).root })).toMatchObject({ size: 300 });
+  expect(unlike({ ...other, size: 301 })).toBeUndefined();
+});
+
 test("a line's entry is found whatever stands around it", () => {
   const entry = readLine(lines[7]!).entry;
   const spelled = JSON.stringify(entry);

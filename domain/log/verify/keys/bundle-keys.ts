@@ -1,6 +1,6 @@
 /** The keys of a bundle: its file `keys`, those that its verifier knows already, and the entries themselves must say the same. */
 import { Malformed } from "../../canonical-json.ts";
-import type { VerifyEd25519 } from "../note.ts";
+import type { Checkpoint, VerifyEd25519 } from "../note.ts";
 import type { EntryChecker, Problem } from "../checker.ts";
 import { contradiction, LogKeys, openKeys } from "./log-keys.ts";
 
@@ -35,8 +35,14 @@ export function faultOfKeys(keys: LogKeys, checker: EntryChecker, from: number, 
   const surplus = listed[checker.keyChanges.length];
   if (surplus) return { leaf: surplus.leaf, stream, file: "keys", reason: "it holds a change that is not the entry of this leaf" };
   const other = checker.unlike();
-  return other && { file: "keys", reason: `its tree of ${other.size} entries is not the one that these entries make` };
+  return other && faultOfTree(other);
 }
+
+/** Of a tree that the file holds, at a size that the bundle reaches. */
+export const faultOfTree = ({ size }: Pick<Checkpoint, "size">): Problem => ({
+  file: "keys",
+  reason: `its tree of ${size} entries is not the one that these entries make`,
+});
 
 /** What stands in the log and was recorded while its key was in wrong hands, in words. */
 export function givenUpIn(keys: LogKeys, to: number): readonly string[] {

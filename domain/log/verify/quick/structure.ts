@@ -2,8 +2,9 @@
  * The tree over a bundle's entries and nothing else: whether these are the bytes that were signed, not what they say. Each entry is cut
  * out of its line where the format leaves it but one place, and no line is parsed.
  */
-import { fromUtf8, sha256, utf8 } from "../../hash.ts";
+import { equalBytes, fromUtf8, sha256, utf8 } from "../../hash.ts";
 import { lineBytesMax, readLine } from "../lines.ts";
+import type { Checkpoint } from "../note.ts";
 import { GrowingTree } from "../tree.ts";
 
 const lineFeed = 0x0a;
@@ -18,13 +19,21 @@ const salts = utf8(',"salts":{');
 const afterLast = utf8('":1}').length;
 
 export class StructuralTree {
+  /** The first of the trees that were given whose size was reached and which is another than this. */
+  unlike: Checkpoint | undefined;
   private readonly tree: GrowingTree;
   /** A zero and an entry, which begins somewhere and ends where this ends. Filled anew for each: hashing is synchronous. */
   private readonly leaf = new Uint8Array(1 + 2048);
 
+  /** What was said of the tree at certain sizes, the smallest last. */
+  private readonly watched: Checkpoint[];
+  private watchedSize: number;
+
   /** After so many entries, whose tree has these perfect subtrees. */
-  constructor(from: number, before: readonly Uint8Array[]) {
+  constructor(from: number, before: readonly Uint8Array[], trees: readonly Checkpoint[] = []) {
     this.tree = new GrowingTree(from, before);
+    this.watched = trees.filter(({ size }) => size > from).sort((a, b) => b.size - a.size);
+    this.watchedSize = this.watched.at(-1)?.size ?? -1;
   }
 
   get size(): number {
@@ -43,8 +52,17 @@ export class StructuralTree {
       const leafFrom = this.cut(block, from, to);
       if (leafFrom < 0) this.tree.append(hashOf(block.subarray(from, to)));
       else this.tree.appendHashOf(this.leaf.subarray(leafFrom));
+      if (this.tree.size === this.watchedSize) this.look();
       from = to + 1;
     }
+  }
+
+  private look(): void {
+    while (this.watched.at(-1)?.size === this.size) {
+      const tree = this.watched.pop()!;
+      if (!equalBytes(tree.root, this.root())) this.unlike ??= tree;
+    }
+    this.watchedSize = this.watched.at(-1)?.size ?? -1;
   }
 
   /** Where the leaf begins that has been written; -1 where the entry does not stand where it should. */
