@@ -1,4 +1,5 @@
 /** What the ledger tells of webhooks, deliveries and attempts. */
+import type { Attempt, Delivery } from "../domain/administration/delivery.ts";
 import type { Query } from "../projections/database.ts";
 import type { SealedCell } from "./delivery/world.ts";
 
@@ -50,36 +51,20 @@ export const webhooks = (query: Query, webhookId?: string): Promise<readonly Web
     [webhookId ?? null],
   );
 
-export type DeliveryRow = {
-  readonly seq: number;
-  readonly leafIndex: number;
-  readonly generation: number;
-  readonly eventId: string;
-  readonly eventType: string;
-  readonly id: string;
-  readonly subject: string;
-  readonly state: "due" | "delivered" | "dead" | "erased";
-  readonly attempts: number;
-  readonly dueAt: string;
-  readonly fault: string | null;
-  readonly status: number | null;
-  readonly endedAt: string | null;
-};
-
 const delivery = `seq, leaf_index as "leafIndex", generation, event_id as "eventId", event_type as "eventType", told_id as id, subject, state, attempts,
   ${utc("due_at")} as "dueAt", fault, status, ${utc("ended_at")} as "endedAt"`;
 
 export type Span = { readonly state?: string | undefined; readonly before?: number | undefined; readonly limit: number };
 
 /** Newest first. */
-export const deliveries = (query: Query, webhookId: string, { state, before, limit }: Span): Promise<readonly DeliveryRow[]> =>
-  query<DeliveryRow>(
+export const deliveries = (query: Query, webhookId: string, { state, before, limit }: Span): Promise<readonly Delivery[]> =>
+  query<Delivery>(
     `select ${delivery} from webhook.delivery where webhook_id = $1 and ($2::text is null or state = $2) and ($3::bigint is null or seq < $3)
      order by seq desc limit $4`,
     [webhookId, state ?? null, before ?? null, limit],
   );
 
-export type PromisedRow = DeliveryRow & { readonly bodyHash: Uint8Array | null };
+export type PromisedRow = Delivery & { readonly bodyHash: Uint8Array | null };
 
 /** In the order of the sequence: what a receiver compares with its own. */
 export const deliveriesAfter = (query: Query, webhookId: string, after: number, limit: number): Promise<readonly PromisedRow[]> =>
@@ -88,33 +73,15 @@ export const deliveriesAfter = (query: Query, webhookId: string, after: number, 
     [webhookId, after, limit],
   );
 
-export const deliveryAt = async (query: Query, webhookId: string, seq: number): Promise<DeliveryRow | undefined> =>
-  (await query<DeliveryRow>(`select ${delivery} from webhook.delivery where webhook_id = $1 and seq = $2`, [webhookId, seq]))[0];
+export const deliveryAt = async (query: Query, webhookId: string, seq: number): Promise<Delivery | undefined> =>
+  (await query<Delivery>(`select ${delivery} from webhook.delivery where webhook_id = $1 and seq = $2`, [webhookId, seq]))[0];
 
-export type AttemptRow = {
-  readonly id: number;
-  readonly n: number;
-  readonly startedAt: string;
-  readonly tookMs: number;
-  readonly outcome: "delivered" | "failed" | "unknown";
-  readonly status: number | null;
-  readonly fault: string | null;
-  readonly kids: string | null;
-  readonly bodyHash: string | null;
-  readonly responseHash: string | null;
-  readonly responseHead: string | null;
-  readonly remote: string | null;
-  readonly reused: boolean | null;
-  /** Where the receiver said that it has moved to; it is not followed. */
-  readonly location: string | null;
-  /** The event that anchors this attempt in the log, once there is one. */
-  readonly anchoredBy: string | null;
-};
+export type AttemptRow = Attempt & { readonly id: number; readonly responseHash: string | null; readonly reused: boolean | null };
 
 const attemptsMax = 200;
 
 /** Oldest first. */
-export const attemptsOf = (query: Query, webhookId: string, { leafIndex, generation }: DeliveryRow): Promise<readonly AttemptRow[]> =>
+export const attemptsOf = (query: Query, webhookId: string, { leafIndex, generation }: Delivery): Promise<readonly AttemptRow[]> =>
   query<AttemptRow>(
     `select a.id, n, ${utc("started_at")} as "startedAt", took_ms as "tookMs", outcome, status, fault, kids, encode(body_hash, 'hex') as "bodyHash",
        encode(response_hash, 'hex') as "responseHash", encode(response_head, 'base64') as "responseHead", remote, reused, location,

@@ -50,7 +50,9 @@ export const worldlyGlobals: Readonly<Record<string, string>> = {
 
 /** What runs in a browser: the browser's globals are its world. It imports what lies beside it, the code of the log and that of the verifiers, which are pure; nobody imports it. */
 export const browserFolders: readonly string[] = ["read-api/explorer/browser"];
-export const reachesBrowsers = (path: string): boolean => path.startsWith("domain/log/") || path.startsWith("read-api/explorer/verifier/");
+/** The last one holds types alone, of what pages are told as JSON. */
+const browserSources = ["domain/log/", "read-api/explorer/verifier/", "domain/administration/delivery.ts"];
+export const reachesBrowsers = (path: string): boolean => browserSources.some((source) => path.startsWith(source));
 export const inBrowser = (path: string): string | undefined => browserFolders.find((folder) => path.startsWith(`${folder}/`));
 
 /** What a browser does not have. */

@@ -1,16 +1,7 @@
 /** The deliveries page. What is chosen stands in the address: `#/<webhook>` and `#/<webhook>/<seq>`. */
+import type { Delivery } from "../../../domain/administration/delivery.ts";
 import { forgetToken, keepToken, token } from "./asking/token.ts";
-import {
-  command,
-  type Delivery,
-  deliveries,
-  delivery,
-  type Details,
-  type Page,
-  Refused,
-  type Webhook,
-  webhooks,
-} from "./webhooks/ledger.ts";
+import { command, deliveries, delivery, type Details, type Page, Refused, type Webhook, webhooks } from "./webhooks/ledger.ts";
 import { badge, byId, confirmed, element, moment, show, table } from "./shown/elements.ts";
 import { attemptsShown } from "./webhooks/attempts.ts";
 import { type Act, button, chosenWebhook, listed, mayRun, stays } from "./webhooks/webhooks.ts";

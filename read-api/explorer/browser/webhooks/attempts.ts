@@ -1,5 +1,7 @@
 /** One delivery: the event behind it, and everything that was tried. */
-import type { Attempt, Details } from "./ledger.ts";
+import type { Attempt } from "../../../../domain/administration/delivery.ts";
+import type { Details } from "./ledger.ts";
+import { plain } from "../shown/fields.ts";
 import { badge, element, facts, foreignText, moment } from "../shown/elements.ts";
 
 export function attemptsShown({
@@ -32,7 +34,20 @@ export function attemptsShown({
   ];
 }
 
-function attempt({ n, startedAt, tookMs, outcome, status, fault, kids, bodyHash, responseHead, remote, anchoredBy }: Attempt): HTMLElement {
+function attempt({
+  n,
+  startedAt,
+  tookMs,
+  outcome,
+  status,
+  fault,
+  kids,
+  bodyHash,
+  responseHead,
+  remote,
+  location,
+  anchoredBy,
+}: Attempt): HTMLElement {
   const answer = responseHead === null ? "" : foreignText(responseHead);
   return element(
     "li",
@@ -44,6 +59,8 @@ function attempt({ n, startedAt, tookMs, outcome, status, fault, kids, bodyHash,
       ["took", `${tookMs.toLocaleString("en")} ms`],
       ["signed with", kids],
       ["sent to", remote],
+      // Absent for those who may look and not act.
+      ["moved to, as it says", typeof location === "string" ? plain(location) : null],
       ["body, SHA-256", bodyHash === null ? null : element("code", {}, bodyHash)],
       [
         "anchored by",

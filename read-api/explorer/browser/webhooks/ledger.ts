@@ -1,4 +1,5 @@
 /** What the page of deliveries asks of the instance, as whoever holds the token. */
+import type { Attempt, Delivery } from "../../../../domain/administration/delivery.ts";
 import { token } from "../asking/token.ts";
 
 /** An answer that says no: its code, and its sentence. */
@@ -47,36 +48,6 @@ export type Webhook = {
   readonly waitsUntil: string | null;
   readonly lanesStopped: number;
   readonly secrets: readonly Secret[];
-};
-
-export type Delivery = {
-  readonly seq: number;
-  readonly leafIndex: number;
-  readonly generation: number;
-  readonly eventId: string;
-  readonly eventType: string;
-  readonly id: string;
-  readonly subject: string;
-  readonly state: "due" | "delivered" | "dead" | "erased";
-  readonly attempts: number;
-  readonly dueAt: string;
-  readonly fault: string | null;
-  readonly status: number | null;
-  readonly endedAt: string | null;
-};
-
-export type Attempt = {
-  readonly n: number;
-  readonly startedAt: string;
-  readonly tookMs: number;
-  readonly outcome: "delivered" | "failed" | "unknown";
-  readonly status: number | null;
-  readonly fault: string | null;
-  readonly kids: string | null;
-  readonly bodyHash: string | null;
-  readonly responseHead: string | null;
-  readonly remote: string | null;
-  readonly anchoredBy: string | null;
 };
 
 export type Page = { readonly deliveries: readonly Delivery[]; readonly before: number | null };
