@@ -3918,11 +3918,13 @@ function faultOfKeys(keys, checker, from, hasFile) {
 		reason: "it holds a change that is not the entry of this leaf"
 	};
 	const other = checker.unlike();
-	return other && {
-		file: "keys",
-		reason: `its tree of ${other.size} entries is not the one that these entries make`
-	};
+	return other && faultOfTree(other);
 }
+/** Of a tree that the file holds, at a size that the bundle reaches. */
+const faultOfTree = ({ size }) => ({
+	file: "keys",
+	reason: `its tree of ${size} entries is not the one that these entries make`
+});
 /** What stands in the log and was recorded while its key was in wrong hands, in words. */
 function givenUpIn(keys, to) {
 	return keys.changes.flatMap((change) => change.kind === "rotation" && change.recovery && change.leaf < to ? [`leaves ${change.recovery.size} to ${change.leaf} were recorded beyond the tree that the recovery key vouches for: that they are the log's own is the word of the key that it put in force`] : []);
@@ -4369,6 +4371,130 @@ function standingInWords({ cosigned, of, isQuorum } = {
 	return `log-signed only: cosigned by ${cosigned.length} of ${of}${isQuorum ? "" : ", below the quorum"}`;
 }
 
+// domain/log/state/verify-states.ts
+/**
+* The states that a log commits to, against a bundle of it from leaf 0: the heads of all streams, made again from the entries. A second
+* reading of a bundle that is good in all else; a verifier's own code, as the first is.
+*/
+/** Larger bundles are read a second time only where it is asked for. */
+const unaskedEntriesMax = 5e4;
+/** A state stands soon after what it speaks of: so many changes are remembered to look back. */
+const rememberedMax = 1e5;
+/** A root over every stream costs as much as there are streams: all states together take at most so many hashes an entry. */
+const hashesPerEntry = 4;
+const hashesFree = 1e5;
+/** The result with what the states amount to. What does not verify already stays as it is. */
+async function withStates(result, entries, isAsked = false) {
+	if (result.exit !== 0 || result.from !== 0) return result;
+	if (!isAsked && result.to > unaskedEntriesMax) return {
+		...result,
+		notes: [...result.notes, "not checked: the states that the log commits to, for which all is read again (--states)"]
+	};
+	const walk = new Walk();
+	try {
+		if (!await hasStates(entries)) return result;
+		for await (const { bytes } of blocksOf(entries())) for (const line of (fromUtf8(bytes) ?? "").split("\n")) {
+			const problem = walk.take(line);
+			if (problem) return {
+				...result,
+				exit: 3,
+				problem
+			};
+		}
+	} catch (fault) {
+		return {
+			...result,
+			exit: 3,
+			problem: {
+				file: "entries.jsonl",
+				reason: `read again, it is another: ${reasonOf$1(fault)}`
+			}
+		};
+	}
+	const { committed, compared } = walk;
+	return committed === 0 ? result : {
+		...result,
+		states: {
+			committed,
+			compared
+		}
+	};
+}
+/** As an entry says it within the text of a line. Looking for it costs little of what reading every line does. */
+const typeMember = String.raw`\"type\":\"StateCommitted\"`;
+async function hasStates(entries) {
+	for await (const { bytes } of blocksOf(entries())) if ((fromUtf8(bytes) ?? "").includes(typeMember)) return true;
+	return false;
+}
+var Walk = class {
+	committed = 0;
+	compared = 0;
+	leaf = 0;
+	hashed = 0;
+	heads = /* @__PURE__ */ new Map();
+	/** The heads that were replaced, the latest last; undefined where a stream began. */
+	replaced = [];
+	take(line) {
+		const value = parseCanonical(line);
+		const text = isObject(value) ? value["entry"] : void 0;
+		const leaf = this.leaf++;
+		if (typeof text !== "string") throw new Malformed("a line without an entry");
+		const { stream, rev: revision, type } = readEntry(text);
+		if (type === "StateCommitted") {
+			this.committed++;
+			const reason = this.faultOf(leaf, isObject(value) ? value["data"] : void 0);
+			if (reason !== void 0) return {
+				leaf,
+				stream,
+				reason
+			};
+		}
+		this.replaced.push({
+			leaf,
+			stream,
+			before: this.heads.get(stream)
+		});
+		if (this.replaced.length > 2 * rememberedMax) this.replaced = this.replaced.slice(-1e5);
+		this.heads.set(stream, {
+			leaf,
+			revision,
+			hash: b64u(sha256(`\0${text}`))
+		});
+	}
+	faultOf(leaf, data) {
+		const state = stateIn(data);
+		if (!state) return void 0;
+		const { size, streams, heads } = state;
+		if (size > leaf) return `a state of ${size} entries, though only ${leaf} stand before it`;
+		if (!((this.replaced[0]?.leaf ?? 0) <= size) || this.hashed + this.heads.size > hashesPerEntry * leaf + hashesFree) return void 0;
+		const made = this.headsAt(size);
+		this.compared++;
+		if (made.size === streams && b64u(made.root()) === heads) return void 0;
+		return `the heads that it commits to are not those of the ${made.size} streams after ${size} entries`;
+	}
+	headsAt(size) {
+		const then = /* @__PURE__ */ new Map();
+		for (let at = this.replaced.length - 1; at >= 0 && this.replaced[at].leaf >= size; at--) then.set(this.replaced[at].stream, this.replaced[at].before);
+		const tree = new GrowingTree();
+		for (const stream of [...this.heads.keys()].sort()) {
+			const head = then.has(stream) ? then.get(stream) : this.heads.get(stream);
+			if (head) tree.append(sha256(`\0["${stream}",${head.revision},"${head.hash}"]`));
+		}
+		this.hashed += this.heads.size;
+		return tree;
+	}
+};
+/** Undefined where it is not shown. */
+function stateIn(data) {
+	if (!isObject(data)) return void 0;
+	const { size, streams, heads } = data;
+	return typeof size === "number" && typeof streams === "number" && typeof heads === "string" && fromB64u(heads)?.length === 32 ? {
+		size,
+		streams,
+		heads
+	} : void 0;
+}
+
 // domain/log/state/verify-stream.ts
 /**
 * Stream proofs as a verifier reads them: a stream whole, from revision 0 to the head that a signed state of the log commits to, or that
@@ -4683,7 +4809,7 @@ function sumOf(head) {
 
 // read-api/explorer/verifier/words.ts
 /** What was found, in words: the same in a terminal and on the page. */
-function bundleFinding({ exit, problem, counts, word, origin, from, to, standing, notes }, isIdentityChecked) {
+function bundleFinding({ exit, problem, counts, word, origin, from, to, standing, states, notes }, isIdentityChecked) {
 	const named = origin !== void 0;
 	return {
 		exit,
@@ -4695,7 +4821,11 @@ function bundleFinding({ exit, problem, counts, word, origin, from, to, standing
 			["withheld", counts.withheld],
 			["tampered", counts.tampered]
 		] : [],
-		details: named ? [signedBy(standing), `${count(word.serversWord)} commands on the server's word, ${count(word.authHidden)} whose authorisation is sealed or withheld`] : [],
+		details: named ? [
+			signedBy(standing),
+			`${count(word.serversWord)} commands on the server's word, ${count(word.authHidden)} whose authorisation is sealed or withheld`,
+			...states ? [`${count(states.committed)} committed states, of ${count(states.compared)} the heads of all streams made again`] : []
+		] : [],
 		notes,
 		...verdictOf(problem),
 		isIdentityChecked
@@ -4953,10 +5083,11 @@ async function verifyEach(pieces, options) {
 		keys,
 		vkey
 	}));
-	return bundleFinding(await verifyBundle(bundle, {
+	const result = await verifyBundle(bundle, {
 		...options,
 		keys
-	}), vkey !== void 0);
+	});
+	return bundleFinding(await withStates(result, () => chunksOf(byName.get("entries.jsonl")[0]), options.states), vkey !== void 0);
 }
 async function keysIn(text, { verify, recovery }) {
 	try {
@@ -5114,10 +5245,11 @@ function pieceOf(path, size) {
 
 // ops/verification/standalone.ts
 /** The verifier as one script for plain Node, version 20 or later, that needs nothing else: `npm run generate` makes it of this. */
-const usage = `Usage: node minutebook-verify.mjs DIR|FILE [--vkey KEY] [--policy FILE] [--complete]
+const usage = `Usage: node minutebook-verify.mjs DIR|FILE [--vkey KEY] [--policy FILE] [--complete] [--states]
 Checks an evidence bundle (its directory or its tar), a receipt (.tlog-proof), a stream proof (.minutebook-stream), a
 promise (.tlog-promise; a second DIR or FILE is what the promise is held against) or a fork in writing. --policy names
-whose cosignatures are asked for (C2SP tlog-policy). Exit status: 0 all good, 3 something does not verify, 2 usage.
+whose cosignatures are asked for (C2SP tlog-policy). --states makes the heads of the log's committed states again, which
+is done without it up to 50,000 entries. Exit status: 0 all good, 3 something does not verify, 2 usage.
 `;
 async function main(args) {
 	let asked;
@@ -5131,6 +5263,7 @@ async function main(args) {
 				recovery: { type: "string" },
 				policy: { type: "string" },
 				complete: { type: "boolean" },
+				states: { type: "boolean" },
 				help: { type: "boolean" }
 			}
 		});
@@ -5148,7 +5281,7 @@ async function main(args) {
 		isBundle ||= found.isDirectory;
 		pieces.push(...found.pieces);
 	}
-	const { vkey, recovery, complete, policy } = values;
+	const { vkey, recovery, complete, states, policy } = values;
 	if (policy !== void 0 && !existsSync(policy)) return refuse(`There is no file ${policy}.\n`);
 	const cosigners = policy === void 0 ? void 0 : cosignersOf(readFileSync(policy, "utf8"), verifyEd25519);
 	if (cosigners && "say" in cosigners) return refuse(`${cosigners.say}\n`);
@@ -5158,6 +5291,7 @@ async function main(args) {
 		recovery,
 		complete,
 		cosigners,
+		states,
 		isBundle
 	});
 	if (found.exit === 2) return refuse(`${found.say}\n`);
