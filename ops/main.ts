@@ -19,7 +19,7 @@ const commands: Readonly<Record<string, Command>> = {
   },
   verify: {
     usage:
-      "verify [DIR|FILE|URL] [AGAINST] [--vkey KEY] [--keys FILE] [--recovery KEY] [--policy FILE] [--complete] [--structure] [--deep] [--state FILE] [--json]",
+      "verify [DIR|FILE|URL] [AGAINST] [--vkey KEY] [--keys FILE] [--recovery KEY] [--policy FILE] [--complete] [--structure] [--states] [--deep] [--state FILE] [--json]",
     about: "check this instance, another one, a bundle, a receipt, or a promise against one of them",
     load: () => import("./cli/verify.ts"),
   },

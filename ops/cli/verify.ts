@@ -12,6 +12,7 @@ export async function run(args: readonly string[]): Promise<number> {
       recovery: { type: "string" },
       complete: { type: "boolean" },
       structure: { type: "boolean" },
+      states: { type: "boolean" },
       policy: { type: "string" },
       state: { type: "string" },
       json: { type: "boolean" },
@@ -21,7 +22,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const [path, against] = positionals;
   if (positionals.length > 2)
     throw new Usage("verify takes one directory, file or url, none for this instance, or a promise and what it is held against");
-  const { vkey, keys, recovery, complete, structure, json, deep, state } = values;
+  const { vkey, keys, recovery, complete, structure, states, json, deep, state } = values;
   const isUrl = path !== undefined && /^https?:\/\//.test(path);
   if (deep && path !== undefined) throw new Usage("--deep is for this instance: what it keeps is not in files");
   if (state !== undefined && !isUrl) throw new Usage("--state is for a url: what was seen of it is kept there");
@@ -41,6 +42,7 @@ export async function run(args: readonly string[]): Promise<number> {
       recovery,
       complete,
       structure,
+      states,
       json,
       against,
       policy,

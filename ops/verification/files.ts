@@ -21,6 +21,7 @@ import { bundleFinding, count, inWords, receiptFinding, structureFinding } from 
 import { useNodeHashes, verifyEd25519 } from "../crypto.ts";
 import { isStreamNamed, verifyPieces } from "../../read-api/explorer/verifier/verify-pieces.ts";
 import { isFork } from "../../domain/log/signed/fork.ts";
+import { withStates } from "../../domain/log/state/verify-states.ts";
 import { isStreamProof } from "../../domain/log/state/verify-stream.ts";
 import { isPromise } from "../../domain/log/signed/promise.ts";
 import { piecesAt } from "./pieces-on-disk.ts";
@@ -38,6 +39,8 @@ export type VerifyOptions = {
   readonly against?: string | undefined;
   /** Check of a bundle only that its entries are those that were signed. */
   readonly structure?: boolean | undefined;
+  /** Compares the states that the log commits to also in a large bundle. */
+  readonly states?: boolean | undefined;
   /** Print the result as JSON instead of in words. */
   readonly json?: boolean | undefined;
   /** From how many bytes of entries on a second thread helps: a smaller bundle is done before the thread has begun. */
@@ -124,7 +127,7 @@ const isForPieces = (head: string) => isPromise(head) || isFork(head) || isStrea
 
 async function verifyTogether(
   path: string,
-  { vkey, complete, against, json, policy, keys, recovery }: VerifyOptions,
+  { vkey, complete, against, json, policy, keys, recovery, states }: VerifyOptions,
   out: Terminal["out"],
   err: Terminal["err"],
 ): Promise<0 | 2 | 3> {
@@ -136,7 +139,8 @@ async function verifyTogether(
   }
   const isBundle = given.some((each) => each!.isDirectory);
   const pieces = given.flatMap((each) => each!.pieces);
-  const found = await verifyPieces(pieces, { verify: verifyEd25519, vkey, recovery, complete, cosigners: cosignersOf(policy), isBundle });
+  const cosigners = cosignersOf(policy);
+  const found = await verifyPieces(pieces, { verify: verifyEd25519, vkey, recovery, complete, cosigners, states, isBundle });
   if (found.exit === 2) err(`${found.say}\n`);
   else out(json ? `${JSON.stringify(found)}\n` : inWords(found));
   return found.exit;
@@ -164,10 +168,11 @@ async function verifyDirectory(
     const leaves = (await fileIn(directory, "leaves")) ? () => leafChunksOf(directory) : undefined;
     const { vkey, keys, recovery, complete, policy } = options;
     const examine = isLarge ? examiner.examine : undefined;
-    return await verifyBundle(
+    const result = await verifyBundle(
       { ...small, entries, leaves },
       { verify: verifyEd25519, vkey, keys, recovery, complete, cosigners: cosignersOf(policy), progress, examine },
     );
+    return await withStates(result, () => chunksOf(directory, "entries.jsonl"), options.states);
   } catch (fault) {
     if (!(fault instanceof Unreadable)) throw fault;
     const counts = { verified: 0, withheld: 0, sealed: 0, declaredErased: 0, tampered: 0 };

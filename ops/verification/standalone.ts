@@ -9,10 +9,11 @@ import { cosignersOf, verifyPieces } from "../../read-api/explorer/verifier/veri
 import { inWords } from "../../read-api/explorer/verifier/words.ts";
 import { piecesAt } from "./pieces-on-disk.ts";
 
-const usage = `Usage: node minutebook-verify.mjs DIR|FILE [--vkey KEY] [--policy FILE] [--complete]
+const usage = `Usage: node minutebook-verify.mjs DIR|FILE [--vkey KEY] [--policy FILE] [--complete] [--states]
 Checks an evidence bundle (its directory or its tar), a receipt (.tlog-proof), a stream proof (.minutebook-stream), a
 promise (.tlog-promise; a second DIR or FILE is what the promise is held against) or a fork in writing. --policy names
-whose cosignatures are asked for (C2SP tlog-policy). Exit status: 0 all good, 3 something does not verify, 2 usage.
+whose cosignatures are asked for (C2SP tlog-policy). --states makes the heads of the log's committed states again, which
+is done without it up to 50,000 entries. Exit status: 0 all good, 3 something does not verify, 2 usage.
 `;
 
 async function main(args: readonly string[]): Promise<0 | 2 | 3> {
@@ -27,6 +28,7 @@ async function main(args: readonly string[]): Promise<0 | 2 | 3> {
         recovery: { type: "string" },
         policy: { type: "string" },
         complete: { type: "boolean" },
+        states: { type: "boolean" },
         help: { type: "boolean" },
       },
     });
@@ -45,11 +47,11 @@ async function main(args: readonly string[]): Promise<0 | 2 | 3> {
     isBundle ||= found.isDirectory;
     pieces.push(...found.pieces);
   }
-  const { vkey, recovery, complete, policy } = values;
+  const { vkey, recovery, complete, states, policy } = values;
   if (policy !== undefined && !existsSync(policy)) return refuse(`There is no file ${policy}.\n`);
   const cosigners = policy === undefined ? undefined : cosignersOf(readFileSync(policy, "utf8"), verifyEd25519);
   if (cosigners && "say" in cosigners) return refuse(`${cosigners.say}\n`);
-  const found = await verifyPieces(pieces, { verify: verifyEd25519, vkey, recovery, complete, cosigners, isBundle });
+  const found = await verifyPieces(pieces, { verify: verifyEd25519, vkey, recovery, complete, cosigners, states, isBundle });
   if (found.exit === 2) return refuse(`${found.say}\n`);
   process.stdout.write(inWords(found));
   return found.exit;

@@ -114,6 +114,7 @@ const opened = (text: string): string => {
 
 describe("verify --deep", () => {
   let rig: StateRig;
+  const falseLeaves: number[] = [];
   const other = b64u(sha256("something else"));
   beforeAll(async () => void (rig = await openStateRig()));
   afterAll(() => rig?.close());
@@ -128,6 +129,10 @@ describe("verify --deep", () => {
     expect(faults).toEqual([]);
     expect(states).toEqual({ committed: 3, compared: 3, rows: projections.length });
     expect(notes.filter((note) => note.includes("state"))).toEqual([]);
+    expect(await rig.bundleVerdict()).toMatchObject({
+      exit: 0,
+      details: expect.arrayContaining(["3 committed states, of 3 the heads of all streams made again"]),
+    });
   });
 
   it("says which rows another program made, and compares them with nothing", async () => {
@@ -159,6 +164,9 @@ describe("verify --deep", () => {
     const { faults } = await rig.verdict();
     expect(faults.find((fault) => fault.part === "state" && fault.leaf === leaf)).toMatchObject({ kind: "tampered", stream: "state" });
     expect(faults.every(({ part }) => part === "state")).toBe(true);
+    falseLeaves.push(leaf);
+    // Whoever has nothing but a bundle finds the first of them.
+    expect(await rig.bundleVerdict()).toMatchObject({ exit: 3, problem: { leaf: falseLeaves[0], stream: "state" } });
   });
 
   it("names a false root of rows, and the projection", async () => {

@@ -12,6 +12,9 @@ import { storedInPostgres } from "../../ops/verification/stored.ts";
 import { newestCheckpoint } from "../../projections/checkpoints.ts";
 import type { Projection } from "../../projections/projection.ts";
 import { type State, stateOf } from "../../projections/state.ts";
+import { verifyEd25519 } from "../../ops/crypto.ts";
+import { type Unclear, verifyPieces } from "../../read-api/explorer/verifier/verify-pieces.ts";
+import type { Finding } from "../../read-api/explorer/verifier/words.ts";
 import { openTestInstance, type TestInstance } from "../support/instance.ts";
 
 export type StateRig = TestInstance & {
@@ -27,6 +30,8 @@ export type StateRig = TestInstance & {
   /** Once a checkpoint covers all. */
   signed(): Promise<void>;
   verdict(made?: readonly Projection[]): Promise<DeepVerdict>;
+  /** What a verifier says of the bundle that a guest gets. */
+  bundleVerdict(states?: boolean): Promise<Finding | Unclear>;
 };
 
 export async function openStateRig(): Promise<StateRig> {
@@ -72,6 +77,11 @@ export async function openStateRig(): Promise<StateRig> {
       }
     },
     verdict: (made = projections) => verdictOn(instance, made),
+    async bundleVerdict(states) {
+      const tar = new Uint8Array(await (await fetch(`${instance.url}/log/bundle`)).arrayBuffer());
+      const piece = { path: "bundle.tar", size: tar.length, read: async (from: number, to: number) => tar.subarray(from, to) };
+      return verifyPieces([piece], { verify: verifyEd25519, vkey: instance.vkey, states });
+    },
   };
 }
 

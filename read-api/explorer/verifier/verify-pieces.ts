@@ -7,6 +7,7 @@ import { isFork, openFork } from "../../../domain/log/signed/fork.ts";
 import { isPromise } from "../../../domain/log/signed/promise.ts";
 import { verifyPromise } from "../../../domain/log/signed/promise-kept.ts";
 import { cosignersIn, parsePolicy, type Standing } from "../../../domain/log/signed/policy.ts";
+import { withStates } from "../../../domain/log/state/verify-states.ts";
 import { isStreamProof, verifyStream } from "../../../domain/log/state/verify-stream.ts";
 import { verifyBundle, verifyReceipt, type Bundle, type Problem, type VerifyEd25519 } from "../../../domain/log/verify.ts";
 import { chunksOf, nameOf, textOf, unpacked, type Piece } from "./pieces.ts";
@@ -20,6 +21,8 @@ export type Options = {
   /** What a checkpoint's cosignatures amount to. */
   readonly cosigners?: Cosigners | undefined;
   readonly complete?: boolean | undefined;
+  /** Compares the states that the log commits to also in a large bundle. */
+  readonly states?: boolean | undefined;
   /** A directory was given: it is a bundle, whatever it lacks. */
   readonly isBundle?: boolean | undefined;
   readonly progress?: ((checked: number, all: number) => void) | undefined;
@@ -92,7 +95,8 @@ async function verifyEach(pieces: readonly Piece[], options: Options): Promise<F
   if (bundle && (receipt || stream)) return { exit: 2, say: "Give a bundle, a receipt or a stream proof, one at a time." };
   if (stream) return streamFinding(await verifyStream(stream.text, { ...options, keys, vkey: vkey! }));
   if (receipt) return receiptFinding(await verifyReceipt(receipt.text, { ...options, keys, vkey: vkey! }));
-  return bundleFinding(await verifyBundle(bundle!, { ...options, keys }), vkey !== undefined);
+  const result = await verifyBundle(bundle!, { ...options, keys });
+  return bundleFinding(await withStates(result, () => chunksOf(byName.get("entries.jsonl")![0]!), options.states), vkey !== undefined);
 }
 
 async function keysIn(text: string, { verify, recovery }: Options): Promise<LogKeys | Problem> {

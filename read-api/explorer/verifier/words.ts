@@ -22,7 +22,7 @@ export type Finding = {
 };
 
 export function bundleFinding(
-  { exit, problem, counts, word, origin, from, to, standing, notes }: BundleResult,
+  { exit, problem, counts, word, origin, from, to, standing, states, notes }: BundleResult,
   isIdentityChecked: boolean,
 ): Finding {
   const named = origin !== undefined;
@@ -42,6 +42,9 @@ export function bundleFinding(
       ? [
           signedBy(standing),
           `${count(word.serversWord)} commands on the server's word, ${count(word.authHidden)} whose authorisation is sealed or withheld`,
+          ...(states
+            ? [`${count(states.committed)} committed states, of ${count(states.compared)} the heads of all streams made again`]
+            : []),
         ]
       : [],
     notes,
