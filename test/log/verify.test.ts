@@ -170,7 +170,12 @@ describe("rows of a running instance", () => {
 test("the verifier shares nothing with the writer but canonical JSON and hashing", () => {
   const folder = new URL("../../domain/log/", import.meta.url);
   const beneath = readdirSync(new URL("verify/", folder), { encoding: "utf8", recursive: true }).filter((name) => name.endsWith(".ts"));
-  const files = ["verify.ts", "state/verify-stream.ts", "state/verify-states.ts", ...beneath.map((name) => `verify/${name.replaceAll("\\", "/")}`)];
+  const files = [
+    "verify.ts",
+    "state/verify-stream.ts",
+    "state/verify-states.ts",
+    ...beneath.map((name) => `verify/${name.replaceAll("\\", "/")}`),
+  ];
   const imports = files.flatMap((file) => {
     const text = readFileSync(new URL(file, folder), "utf8");
     return [...text.matchAll(/^(?:import|export) (type )?[^;]*? from "([^"]+)";/gms)]
