@@ -63,6 +63,20 @@ describe("personal fields", () => {
   });
 });
 
+describe("a committed state", () => {
+  const data = { size: 1, streams: 1, heads: list.root, projections: [], ".command": sealed };
+  const committed: Shown = { type: "StateCommitted", data, entry: { by: "system:state", sv: 1 } };
+  it("shows heads to everybody; roots of rows, in which choices are hidden, to the instance alone", () => {
+    const viewers: Viewer[] = [
+      guest,
+      { kind: "receiver", told: new Set(["StateCommitted.projections"]) },
+      ...(["admin", "auditor", "operator", "officer"] as const).map((role) => member(cem, { roles: [role] })),
+    ];
+    for (const viewer of viewers) expect(seen(committed, viewer)).toEqual(["heads", "size", "streams"]);
+    expect(seen(committed, { kind: "instance" })).toEqual([".command", "heads", "projections", "size", "streams"]);
+  });
+});
+
 describe("everything else", () => {
   const entry = { by: ana, sv: 1 };
   it("is public where a schema declares it, the lists of electorates too", () => {
