@@ -69,7 +69,7 @@ function messageOf(size: number, wishes: readonly Append[], needed: readonly App
   out.array(types.text, rows, writeStream);
   out.array(types.integer, rows, writeRevision);
   out.array(types.text, rows, writeText);
-  out.array(types.text, rows, writeData);
+  out.array(types.text, rows, writePayload);
   out.array(types.text, rows, writeSalts);
   out.array(types.uuid, rows, writeCommand);
   out.array(types.boolean, rows, writeFirst);
@@ -91,7 +91,7 @@ type Row = {
 const writeStream = (out: Message, { stream }: { readonly stream: string }) => out.sized(stream);
 const writeRevision = (out: Message, { rev }: Row) => out.int(4).int(rev);
 const writeText = (out: Message, { text }: Row) => out.sized(text);
-const writeData = (out: Message, { data }: Row) => out.sized(data);
+const writePayload = (out: Message, { data }: Row) => out.sized(data);
 const writeSalts = (out: Message, { salts }: Row) => out.sized(salts);
 const writeCommand = (out: Message, { cmd }: Row) => out.int(16).uuid(cmd);
 const writeFirst = (out: Message, { first }: Row) => out.int(1).byte(first ? 1 : 0);
