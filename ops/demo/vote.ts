@@ -1,7 +1,6 @@
 /** One vote on its way, from a command to a proof. */
 import { canonical } from "../../domain/log/canonical-json.ts";
-import { openCheckpoint } from "../../domain/log/checkpoint.ts";
-import { parseVkey } from "../../domain/log/note.ts";
+import { openKeys } from "../../domain/log/verify/keys/log-keys.ts";
 import { verifyReceipt } from "../../domain/log/verify.ts";
 import { roles } from "../../projections/membership-reads.ts";
 import { memberNamed } from "../cli/token.ts";
@@ -99,13 +98,17 @@ export async function actors(instance: Instance): Promise<{ readonly admin: stri
 
 /** The receipt, checked by the verifier, which shares nothing with what wrote it, and the checkpoint that is served. */
 async function proof(send: Send, eventId: string, entry: string, vkey: string, wait: Wait) {
-  const result = await verifyReceipt(await got(send, "proof", `/log/proofs/${eventId}`, wait), { vkey, verify: verifyEd25519 });
+  const receipt = await got(send, "proof", `/log/proofs/${eventId}`, wait);
+  const checkpointNow = await got(send, "proof", "/log/checkpoint", wait);
+  // Order: asked for last, so that they are not older than what they signed.
+  const keys = await openKeys(await got(send, "proof", "/log/keys", wait), { verify: verifyEd25519 });
+  const result = await verifyReceipt(receipt, { vkey, keys, verify: verifyEd25519 });
   if (result.exit !== 0) throw new StepFailed("proof", `the receipt does not verify: ${result.problem.reason}`);
   const { index, checkpoint, entry: proven } = result.receipt;
   if (canonical(proven) !== entry) throw new StepFailed("proof", "the receipt is of another entry");
-  const served = await openCheckpoint(await got(send, "proof", "/log/checkpoint", wait), parseVkey(vkey), verifyEd25519).catch(
-    (error: Error) => Promise.reject(new StepFailed("proof", `the served checkpoint does not verify: ${error.message}`)),
-  );
+  const served = await keys
+    .openCheckpoint(checkpointNow, vkey, verifyEd25519)
+    .catch((error: Error) => Promise.reject(new StepFailed("proof", `the served checkpoint does not verify: ${error.message}`)));
   if (served.size < checkpoint.size) throw new StepFailed("proof", "the served checkpoint is older than the receipt's");
   return { leafIndex: index, size: checkpoint.size };
 }

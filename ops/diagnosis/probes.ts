@@ -1,6 +1,6 @@
 /** The world as `doctor` finds it. Nothing is started, changed or kept. */
 import { execFile } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { access, constants, mkdtemp, open, readFile, rm, statfs } from "node:fs/promises";
 import { createServer } from "node:net";
 import { totalmem, tmpdir } from "node:os";
@@ -11,6 +11,7 @@ import { projectionsStatus } from "../../projections/as-of.ts";
 import { newestCheckpoint } from "../../projections/checkpoints.ts";
 import type { Config } from "../config.ts";
 import { openEventLog } from "../event-log/open.ts";
+import { isSigningKey } from "../keys/signing-keys.ts";
 import { readSignerStatus } from "../keys/signing-record.ts";
 import { bucketStore } from "../media/s3.ts";
 import { locateBinaries } from "../postgres/binaries.ts";
@@ -139,15 +140,19 @@ async function fsyncMs(folder: string): Promise<number> {
 }
 
 function keysOf({ home, signingKey, masterKey }: Config): readonly Key[] {
+  const folder = join(home, "keys");
+  const signing = existsSync(folder) ? readdirSync(folder).filter((name) => isSigningKey(name)) : [];
+  const keyIn = (name: string): Key => {
+    const found = statSync(join(folder, name), { throwIfNoEntry: false });
+    if (!found) return { name, from: "missing" };
+    return { name, from: "drawn", ...(process.platform !== "win32" && { mode: found.mode & 0o777 }) };
+  };
   return [
-    ["signing.key", signingKey],
-    ["master.key", masterKey],
-  ].map(([name, configured]): Key => {
-    if (configured !== undefined) return { name: name!, from: "configured" };
-    const found = statSync(join(home, "keys", name!), { throwIfNoEntry: false });
-    if (!found) return { name: name!, from: "missing" };
-    return { name: name!, from: "drawn", ...(process.platform !== "win32" && { mode: found.mode & 0o777 }) };
-  });
+    ...(signingKey !== undefined
+      ? [{ name: "signing.key", from: "configured" } as const]
+      : (signing.length > 0 ? signing : ["signing.key"]).map(keyIn)),
+    masterKey !== undefined ? { name: "master.key", from: "configured" } : keyIn("master.key"),
+  ];
 }
 
 async function findingsOf(client: pg.Client): Promise<DatabaseFindings> {

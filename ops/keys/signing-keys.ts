@@ -23,6 +23,8 @@ const setting = "MINUTEBOOK_SIGNING_KEY";
 const first = "signing.key";
 const laterForm = /^signing-[0-9a-f]{8}\.key$/;
 
+export const isSigningKey = (file: string): boolean => file === first || laterForm.test(file);
+
 /** Nothing is drawn. In the order in which they are configured; of files, the first key's first. */
 export function signingKeysIn({ home, signingKey }: Where, origin: string): readonly SigningKey[] {
   const keyOf = (seed: Uint8Array, lies: string): SigningKey => ({ vkey: formatVkey(origin, signEd25519(seed).publicKey), seed, lies });
