@@ -13,7 +13,7 @@ import { openKeys } from "../../domain/log/verify/keys/log-keys.ts";
 import { exportBundle } from "../../ops/cli/export.ts";
 import { signEd25519, verifyEd25519 } from "../../ops/crypto.ts";
 import { found } from "../../ops/founding.ts";
-import { rotate } from "../../ops/keys/change-keys.ts";
+import { nameRecovery, recover, rotate, signedChange } from "../../ops/keys/change-keys.ts";
 import { openInstance } from "../../ops/instance.ts";
 import { openLogger } from "../../ops/logger.ts";
 import { verifyPath } from "../../ops/verification/files.ts";
@@ -22,6 +22,9 @@ import type { Seen } from "../../ops/verification/remote/seen.ts";
 import { openRemote } from "../../ops/verification/remote/source.ts";
 import { verifyInstance } from "../../ops/verification/instance.ts";
 import { storedInLog } from "../../ops/verification/stored.ts";
+import { newestCheckpoint } from "../../projections/checkpoints.ts";
+import { keysFile } from "../../read-api/log-keys.ts";
+import { recoveryName } from "../../domain/log/verify/keys/recovery.ts";
 import { askForPromise, promiseOf } from "../../projections/promises.ts";
 import { until } from "../cosigning/peers.ts";
 import { startDouble } from "../esdb/double.ts";
@@ -35,31 +38,53 @@ afterEach(async () => {
 const b64u = (seed: Uint8Array) => Buffer.from(seed).toString("base64url");
 const engines = ["postgres", "eventstoredb"] as const;
 
-describe.each(engines)("on %s, an instance", (engine) => {
-  it("is followed, cosigned and proven over two changes of its key", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "minutebook-keys-"));
-    closers.push(() => rmSync(folder, { recursive: true, force: true }));
+describe("a recovery key", () => {
+  it("is named at leaf 1, puts a key in force though the one before is lost, and vouches for no tree from before it was named", async () => {
     const origin = `keys.example/${randomBytes(4).toString("hex")}`;
-    const seeds = [randomBytes(32), randomBytes(32), randomBytes(32)];
-    const [first, second, third] = seeds.map((seed) => formatVkey(origin, signEd25519(seed).publicKey)) as [string, string, string];
-    const { cosigner, policy, policyFile } = await cosignerFor(folder, [first, second, third]);
-    const double = engine === "eventstoredb" ? await startDouble() : undefined;
-    if (double) closers.push(() => double.stop());
+    const [lost, next, secret] = [randomBytes(32), randomBytes(32), randomBytes(32)];
+    const [old, now] = [lost, next].map((seed) => formatVkey(origin, signEd25519(seed).publicKey));
+    const recoveryVkey = formatVkey(recoveryName(origin), signEd25519(secret).publicKey);
     const instance = await openTestInstance({
-      ...(double && { eventStore: double.url }),
-      env: {
-        MINUTEBOOK_LOG_ORIGIN: origin,
-        MINUTEBOOK_SIGNING_KEY: seeds.map(b64u).join(","),
-        MINUTEBOOK_COSIGNERS: policyFile,
-        MINUTEBOOK_WEBHOOK_ALLOW: "127.0.0.0/8",
-      },
+      env: { MINUTEBOOK_LOG_ORIGIN: origin, MINUTEBOOK_SIGNING_KEY: b64u(lost), MINUTEBOOK_RECOVERY_VKEY: recoveryVkey },
     });
     closers.push(instance.close);
     await found(instance, "The Well", "ana");
+    expect((await instance.log.read("log")).map(({ entry }) => entry.type)).toEqual(["LogOpened", "RecoveryKeyNamed"]);
+    const good = (await instance.log.head())!.size!;
     await until(
-      () => fetch(`${instance.url}/log/checkpoint`),
-      ({ ok }) => ok,
+      () => newestCheckpoint(instance.database.query),
+      (newest) => newest?.size === good,
     );
+    await expect(recover(instance, randomBytes(32), undefined)).rejects.toThrow("not the secret");
+    await expect(recover(instance, secret, 1_000)).rejects.toThrow("no checkpoint was published of size 1000");
+    // Whoever has the signing key alone can name no other recovery key.
+    const thiefs = formatVkey(recoveryName(origin), signEd25519(next).publicKey);
+    await expect(nameRecovery(instance, thiefs, undefined)).rejects.toThrow("RECOVERY_KEY_STANDS");
+    await expect(nameRecovery(instance, thiefs, next)).rejects.toThrow("NOT_SIGNED");
+    await instance.stop();
+
+    const config = { ...instance.config, signingKey: b64u(next) };
+    const options = { logger: openLogger("silent"), durable: false, broke: () => {} };
+    await expect(openInstance(config, { ...options, roles: ["projector", "signer"] })).rejects.toThrow(/the log was opened under/);
+    for (const _ of ["once", "asked again after a crash"]) {
+      const recovering = await openInstance(config, { ...options, roles: ["projector"], signs: false });
+      expect(await recover(recovering, secret, undefined).finally(recovering.close)).toEqual({ to: now });
+    }
+    const again = await openInstance(config, { ...options, roles: ["projector", "signer"] });
+    closers.push(again.close);
+    expect(await signedChange(again)).toMatchObject({ from: old, to: now, leaf: good });
+    const { size } = (await newestCheckpoint(again.database.query))!;
+    const keys = await openKeys((await keysFile(again, size)).text, { verify: verifyEd25519, recovery: recoveryVkey });
+    expect(keys.vkeys).toEqual([old, now]);
+    expect(keys.givenUpAt(good)).toBeUndefined();
+  });
+});
+
+describe.each(engines)("on %s, an instance", (engine) => {
+  it("is followed, cosigned and proven over two changes of its key", async () => {
+    const { folder, seeds, vkeys, cosigner, policy, instance } = await opened(engine);
+    const [first, second, third] = vkeys;
+    const { origin } = instance;
 
     const seen: Record<string, Seen> = {};
     const follow = async (signedWith: string, vkey?: string) => {
@@ -122,6 +147,34 @@ describe.each(engines)("on %s, an instance", (engine) => {
     await again.close();
   });
 });
+
+/** An instance with three keys, the first of them in force, and its cosigner; something is signed already. */
+async function opened(engine: (typeof engines)[number]) {
+  const folder = mkdtempSync(join(tmpdir(), "minutebook-keys-"));
+  closers.push(() => rmSync(folder, { recursive: true, force: true }));
+  const origin = `keys.example/${randomBytes(4).toString("hex")}`;
+  const seeds = [randomBytes(32), randomBytes(32), randomBytes(32)] as const;
+  const vkeys = seeds.map((seed) => formatVkey(origin, signEd25519(seed).publicKey)) as [string, string, string];
+  const { cosigner, policy, policyFile } = await cosignerFor(folder, vkeys);
+  const double = engine === "eventstoredb" ? await startDouble() : undefined;
+  if (double) closers.push(() => double.stop());
+  const instance = await openTestInstance({
+    ...(double && { eventStore: double.url }),
+    env: {
+      MINUTEBOOK_LOG_ORIGIN: origin,
+      MINUTEBOOK_SIGNING_KEY: seeds.map(b64u).join(","),
+      MINUTEBOOK_COSIGNERS: policyFile,
+      MINUTEBOOK_WEBHOOK_ALLOW: "127.0.0.0/8",
+    },
+  });
+  closers.push(instance.close);
+  await found(instance, "The Well", "ana");
+  await until(
+    () => fetch(`${instance.url}/log/checkpoint`),
+    ({ ok }) => ok,
+  );
+  return { folder, seeds, vkeys, cosigner, policy, instance };
+}
 
 async function cosignerFor(
   folder: string,
