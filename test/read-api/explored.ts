@@ -74,7 +74,7 @@ export async function openExplored(options: TestInstanceOptions = {}): Promise<E
         expect((await instance.post("cast-ballot", { proposalId, choice: "for" }, { token: tokens[name] })).status).toBe(201);
       expect((await instance.post("revise-ballot", { proposalId, choice: "against" }, { token: tokens.cem })).status).toBe(201);
       await must("close-voting", { proposalId });
-      await until(async () => (await instance.ask(`{ proposal(id: "${proposalId}") { state } }`)).proposal.state === "adopted");
+      await until(async () => (await instance.ask(`{ proposal(id: "${proposalId}") { state } }`)).proposal?.state === "adopted");
       return proposalId;
     },
     open: (path, { as, ...more } = {}) => browser.open(path, { ...more, ...(as && { token: tokens[as] }) }),

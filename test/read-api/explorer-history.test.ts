@@ -1,7 +1,15 @@
 /** The explorer's moving parts in a browser: the past replayed, the present as it comes, proposals by state, and files that are dropped. */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { signCheckpoint } from "../../domain/log/checkpoint.ts";
+import { writeFork } from "../../domain/log/signed/fork.ts";
+import { signPromise } from "../../domain/log/signed/promise.ts";
+import { commands } from "../../ops/commands.ts";
+import { signEd25519 } from "../../ops/crypto.ts";
+import { commitState } from "../../ops/processes/state.ts";
+import { projections } from "../../ops/projections.ts";
 import { fits, orSayNotRun, shoot, views } from "../support/browser.ts";
+import { faint } from "../support/readable.ts";
 import { type Explored, openExplored } from "./explored.ts";
 
 const withBrowser = orSayNotRun("the history of the explorer in a browser");
@@ -234,6 +242,36 @@ describe.skipIf(!withBrowser)("the explorer", () => {
     await page.getByRole("dialog", { name: "Nothing was checked" }).waitFor();
     expect(sent).toEqual([]);
     await context.close();
+  });
+
+  it("checks a stream proof, a promise and a fork that are dropped", async () => {
+    const { context, page } = await open("/events");
+    await page.locator("#standing").getByText("has followed").waitFor();
+    const origin = explored.instance.origin;
+    const { publicKey, sign } = signEd25519(explored.instance.signingSeed);
+    const note = (fill: number) => signCheckpoint({ origin, size: 9, root: new Uint8Array(32).fill(fill) }, publicKey, sign);
+    const promise = await signPromise({ origin, entry: new Uint8Array(32), at: "2090-01-01T00:00:00.000Z" }, publicKey, sign);
+    const { log, database, handler } = explored.instance;
+    await commitState({ log, database, projections, handler, commands });
+    await explored.covered();
+    const stream = await (await fetch(`${explored.instance.url}/log/streams/roles`)).text();
+    const fork = writeFork({ vkey: explored.instance.vkey, checkpoints: [await note(1), await note(2)] });
+    for (const [name, content, title, says] of [
+      ["a.tlog-promise", promise, /The promise is the log's/, "covers the entry until 2090"],
+      ["roles.minutebook-stream", stream, "All of it verifies", "Stream roles is whole"],
+      ["fork.json", fork, "A fork is proven", "a tree of 9 entries and one of 9"],
+    ] as const) {
+      await drop(page, name, content);
+      await page.getByRole("dialog", { name: title }).getByText(says).first().waitFor();
+      await page.keyboard.press("Escape");
+    }
+    // What was committed is told in a sentence of its own.
+    const committed = await open("/events?type=StateCommitted");
+    await committed.page
+      .locator(".says")
+      .getByText(/^The state after \d+ entries was committed to: the heads of \d+ streams/)
+      .waitFor();
+    for (const each of [context, committed.context]) await each.close();
   });
 
   it("checks a whole bundle that is dropped", async () => {

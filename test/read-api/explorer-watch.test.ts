@@ -11,6 +11,7 @@ import { openFork } from "../../domain/log/signed/fork.ts";
 import { signEd25519, verifyEd25519 } from "../../ops/crypto.ts";
 import { rotate } from "../../ops/keys/change-keys.ts";
 import { fits, orSayNotRun, shoot } from "../support/browser.ts";
+import { faint } from "../support/readable.ts";
 import { type Explored, openExplored } from "./explored.ts";
 
 const withBrowser = orSayNotRun("the watch of the explorer in a browser");
@@ -79,6 +80,10 @@ describe.skipIf(!withBrowser)("the watch", () => {
     await page.getByRole("alert").getByText("Seen just now").waitFor();
     await page.getByRole("alert").getByText("What to do").waitFor();
     await shoot(page, "explorer-alarm-1280-light");
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme });
+      expect(await page.evaluate(faint)).toEqual([]);
+    }
     const fork = await kept(page, "Keep the proof of the fork");
     const { first, second, key } = await openFork(fork, verifyEd25519);
     expect([first.size, second.size, key]).toEqual([now.size, now.size, vkey]);
@@ -233,6 +238,10 @@ describe.skipIf(!withBrowser)("the watch", () => {
     expect(await later.page.getByRole("alert").isVisible()).toBe(false);
     const event = await explored.open(`/events/${await explored.idOf("LogKeyRotated")}`, { context });
     await event.page.getByRole("heading", { name: "Verified in this browser" }).waitFor();
+    const id = await explored.idOf("ProposalDrafted");
+    const receipt = await (await fetch(`${explored.instance.url}/log/proofs/${id}`)).text();
+    await event.page.setInputFiles("#dropped", [{ name: "a.tlog-proof", mimeType: "text/plain", buffer: Buffer.from(receipt) }]);
+    await event.page.getByRole("dialog", { name: "All of it verifies" }).waitFor();
     const checkpoints = await explored.open("/checkpoints", { context });
     await checkpoints.page.getByRole("heading", { name: "Verified in this browser" }).waitFor();
     const fresh = await explored.open("/checkpoints");
