@@ -11,6 +11,8 @@ import { projections } from "./projections.ts";
 export type DemoMember = { readonly handle: string; readonly role: string; readonly memberId: string };
 
 const openDays = 7;
+const decidedMs = 2_000;
+const lookMs = 20;
 
 /**
  * Three members, one adopted proposal, one open for seven days: through the same commands as everybody's, with fixed keys, so that it is made once
@@ -54,6 +56,16 @@ async function adoptedProposal(instance: Instance, ana: string, others: readonly
   ] as const)
     await ask(instance, member, "CastBallot", `cast-roof-${choice}`, { proposalId, choice });
   await ask(instance, ana, "CloseVoting", "close-roof", { proposalId });
+  await untilDecided(instance, proposalId);
+}
+
+/** A policy decides, of this process or another one; without any the demo goes on all the same. */
+async function untilDecided({ log, ambient }: Instance, proposalId: string): Promise<void> {
+  for (let left = decidedMs; left > 0; left -= lookMs) {
+    const events = await log.read(`proposal-${proposalId}`);
+    if (events.some(({ entry }) => entry.type === "ProposalAdopted")) return;
+    await ambient.wait(lookMs);
+  }
 }
 
 async function openProposal(instance: Instance, ana: string, ben: string) {
