@@ -99,9 +99,9 @@ export class States {
     this.last = { state, leaf };
     const { size, streams, heads } = state;
     const made = this.made.get(size);
+    if (size > leaf || made) this.compared++;
     if (size > leaf) this.found.push({ ...place(leaf), reason: `a state of ${size} entries, though only ${leaf} stand before it` });
     else if (made) {
-      this.compared++;
       if (made.heads !== heads || made.streams !== streams)
         this.found.push({
           ...place(leaf),

@@ -4824,7 +4824,7 @@ function bundleFinding({ exit, problem, counts, word, origin, from, to, standing
 		details: named ? [
 			signedBy(standing),
 			`${count(word.serversWord)} commands on the server's word, ${count(word.authHidden)} whose authorisation is sealed or withheld`,
-			...states ? [`${count(states.committed)} committed states, of ${count(states.compared)} the heads of all streams made again`] : []
+			...states ? [`states committed: ${count(states.committed)}, the heads of all streams made again of ${count(states.compared)}`] : []
 		] : [],
 		notes,
 		...verdictOf(problem),

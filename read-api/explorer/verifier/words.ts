@@ -43,7 +43,7 @@ export function bundleFinding(
           signedBy(standing),
           `${count(word.serversWord)} commands on the server's word, ${count(word.authHidden)} whose authorisation is sealed or withheld`,
           ...(states
-            ? [`${count(states.committed)} committed states, of ${count(states.compared)} the heads of all streams made again`]
+            ? [`states committed: ${count(states.committed)}, the heads of all streams made again of ${count(states.compared)}`]
             : []),
         ]
       : [],
