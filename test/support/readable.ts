@@ -4,7 +4,7 @@
 export const cutOff = `[...document.querySelectorAll("main *, header *, footer *")].filter((each) => {
   const style = getComputedStyle(each);
   if (each.closest(".hidden, .skip, svg, [hidden], details:not([open])") || style.display === "inline" || style.display === "none") return false;
-  if (each.clientWidth === 0) return each.textContent.trim() !== "";
+  if (each.clientWidth === 0) return each.tagName !== "OPTION" && each.getClientRects().length > 0 && (each.innerText ?? "").trim() !== "";
   return each.scrollWidth > each.clientWidth + 1 && style.overflowX === "visible" && !["INPUT", "SELECT"].includes(each.tagName);
 }).map((each) => each.outerHTML.slice(0, 120))`;
 
