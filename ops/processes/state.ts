@@ -22,7 +22,8 @@ export type StateRun = {
   readonly ambient: Pick<Ambient, "now" | "wait">;
 };
 
-const lookMs = 1_000;
+/** Whoever closes the instance waits for it. */
+const lookMs = 200;
 /** Where nothing was recorded the next look has time. */
 const quietMs = 60_000;
 /** Making roots may take at most a hundredth of the time. */
