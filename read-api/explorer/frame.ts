@@ -22,7 +22,7 @@ const foot = `<footer class="foot"><p id="standing" class="soft">Nothing is chec
 <details class="soft"><summary>Whose key?</summary><p>The log’s key makes it somebody’s. One that the instance gives itself proves nothing: compare it with one that you were given elsewhere, or enter that one.</p>
 <p><code id="whose-key"></code></p><form id="whose" autocomplete="off"><label>The log’s key<input id="whose-vkey" required autocomplete="off" spellcheck="false" placeholder="minutes.example.org/log+f3b3ae86+AQ…"></label>
 <label>I got this key from<input id="whose-from" maxlength="200" placeholder="the printed minutes, Ana’s letter …"></label><p class="row"><button>Remember it</button><span id="whose-said" role="status"></span></p></form></details>
-<p class="row"><span class="pick"><input id="dropped" type="file" multiple aria-label="Check files"><span aria-hidden="true">Check a file</span></span><span class="soft">or drop one anywhere: a receipt, a bundle, a promise, a fork. It is checked here and sent nowhere.</span></p></footer>`;
+<p class="row"><span class="pick"><input id="dropped" type="file" multiple aria-label="Check files"><span aria-hidden="true">Check a file</span></span><span class="soft">or drop one anywhere: a receipt, a bundle, a stream proof, a promise, a fork. It is checked here and sent nowhere.</span></p></footer>`;
 
 type More = { /** The name of its script. */ readonly script?: string; readonly style?: string };
 

@@ -27,7 +27,7 @@ ul{margin:.3em 0;padding-left:1.2em}progress{width:100%}
 
 const body = `<main>
 <h1>Check a minute book</h1>
-<p>Drop an evidence bundle here (its directory, its files or its tar), a receipt (<code>.tlog-proof</code>) or a promise (<code>.tlog-promise</code>; with a bundle or a receipt it is said whether it was kept), or a fork in writing. All is checked on this device: the page has no access to any network.</p>
+<p>Drop an evidence bundle here (its directory, its files or its tar), a receipt (<code>.tlog-proof</code>) or a promise (<code>.tlog-promise</code>; with a bundle or a receipt it is said whether it was kept), a stream proof (<code>.minutebook-stream</code>) or a fork in writing. All is checked on this device: the page has no access to any network.</p>
 <p id="ready" class="warning">This page needs JavaScript, and a browser of 2023 or later.</p>
 <div id="drop">
 <p>Drop files here, or choose</p>
