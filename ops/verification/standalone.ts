@@ -9,10 +9,11 @@ import { cosignersOf, verifyPieces } from "../../read-api/explorer/verifier/veri
 import { inWords } from "../../read-api/explorer/verifier/words.ts";
 import { piecesAt } from "./pieces-on-disk.ts";
 
-const usage = `Usage: node minutebook-verify.mjs DIR|FILE [--vkey KEY] [--policy FILE] [--complete] [--states]
+const usage = `Usage: node minutebook-verify.mjs DIR|FILE [--vkey KEY] [--keys FILE] [--recovery KEY] [--policy FILE] [--complete] [--states]
 Checks an evidence bundle (its directory or its tar), a receipt (.tlog-proof), a stream proof (.minutebook-stream), a
-promise (.tlog-promise; a second DIR or FILE is what the promise is held against) or a fork in writing. --policy names
-whose cosignatures are asked for (C2SP tlog-policy). --states makes the heads of the log's committed states again, which
+promise (.tlog-promise; a second DIR or FILE is what the promise is held against) or a fork in writing. --keys is
+what /log/keys serves: how the log's key changed; --recovery its recovery key. --policy names whose cosignatures are
+asked for (C2SP tlog-policy). --states makes the heads of the log's committed states again, which
 is done without it up to 50,000 entries. Exit status: 0 all good, 3 something does not verify, 2 usage.
 `;
 
