@@ -34,8 +34,8 @@ export type StateRig = TestInstance & {
   bundleVerdict(states?: boolean): Promise<Finding | Unclear>;
 };
 
-export async function openStateRig(): Promise<StateRig> {
-  const instance = await openTestInstance();
+export async function openStateRig(env: Record<string, string> = {}): Promise<StateRig> {
+  const instance = await openTestInstance({ env });
   const founded = await found(instance, "The Well", "ana");
   if ("problem" in founded) throw new Error(founded.problem.detail);
   const { log, database, handler, ambient } = instance;

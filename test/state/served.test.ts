@@ -1,7 +1,10 @@
 /** Stream proofs over HTTP, and the answers of GraphQL that name them. */
+import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type StreamProof, verifyStream } from "../../domain/log/state/verify-stream.ts";
+import { openKeys } from "../../domain/log/verify/keys/log-keys.ts";
 import { verifyEd25519 } from "../../ops/crypto.ts";
+import { rotate } from "../../ops/keys/change-keys.ts";
 import { openStateRig, type StateRig } from "./rig.ts";
 
 let rig: StateRig;
@@ -108,4 +111,25 @@ describe("once one is", () => {
     expect((await provenBy(then.member.proof)).past).toEqual({ size, entries: 1 });
     expect((await provenBy(then.roles.nodes[0].proof)).past).toMatchObject({ size });
   });
+});
+
+it("of a log that has changed its key is checked with the first key and the list of them", async () => {
+  const [first, second] = [randomBytes(32), randomBytes(32)].map((seed) => seed.toString("base64url"));
+  const changing = await openStateRig({ MINUTEBOOK_SIGNING_KEY: `${first},${second}` });
+  try {
+    await changing.signed();
+    await rotate(changing);
+    await changing.commit();
+    await changing.signed();
+    const of = async (path: string) => (await fetch(`${changing.url}${path}`)).text();
+    const [text, listed] = [await of("/log/streams/roles"), await of("/log/keys")];
+    const keys = await openKeys(listed, { verify: verifyEd25519 });
+    expect(keys.vkeys.length).toBe(2);
+    for (const vkey of keys.vkeys) expect((await verifyStream(text, { vkey, keys, verify: verifyEd25519 })).exit).toBe(0);
+    expect((await verifyStream(text, { vkey: keys.vkeys[0]!, verify: verifyEd25519 })).exit).toBe(3);
+    expect((await verifyStream(text, { vkey: keys.vkeys[1]!, verify: verifyEd25519 })).exit).toBe(0);
+    expect((await changing.verdict()).states).toMatchObject({ committed: 1, compared: 1 });
+  } finally {
+    await changing.close();
+  }
 });
