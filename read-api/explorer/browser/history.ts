@@ -33,7 +33,7 @@ type Past = {
   readonly census: Readonly<Record<"members" | "proposals", Readonly<Record<string, number>>>>;
   readonly members: Listed<{ readonly id: string; readonly status: string; readonly joinedAt: string }>;
   readonly roles: Listed<{ readonly id: string; readonly memberId: string; readonly role: string; readonly scope: string }>;
-  readonly proposals: Listed<{ readonly id: string; readonly title: string; readonly state: string }>;
+  readonly proposals: Listed<{ readonly id: string; readonly title: string; readonly state: string; readonly proof: string }>;
 };
 type Listed<T> = { readonly nodes: readonly T[]; readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null } };
 type ListName = Exclude<keyof Past, "census">;
@@ -41,7 +41,7 @@ type ListName = Exclude<keyof Past, "census">;
 const fields: Readonly<Record<ListName, string>> = {
   members: "nodes { id status joinedAt }",
   roles: "nodes { id memberId role scope }",
-  proposals: "nodes { id title state }",
+  proposals: "nodes { id title state proof }",
 };
 const listed = (name: ListName, more = "") =>
   `${name}(first: 25, asOf: { position: $at }${more}) { ${fields[name]} pageInfo { hasNextPage endCursor } }`;
@@ -159,7 +159,14 @@ const rowsOf: { readonly [N in ListName]: (nodes: Lists[N]["nodes"], data: JsonO
       ),
     ),
   proposals: (nodes, { proposalId }) =>
-    nodes.map(({ id, title, state: is }) => row(id === proposalId, element("a", { href: `/proposals/${id}` }, plain(title)), state(is))),
+    nodes.map(({ id, title, state: is, proof }) =>
+      row(
+        id === proposalId,
+        element("a", { href: `/proposals/${id}` }, plain(title)),
+        element("a", { class: "soft", href: proof, title: "What was recorded of it by then, with proof" }, "proof"),
+        state(is),
+      ),
+    ),
 };
 
 const row = (isTouched: boolean, ...pieces: readonly (Node | string)[]) =>
