@@ -1,7 +1,7 @@
 /** The explorer's pages at both widths and in both themes: nothing cut, nothing unreadable, nothing that a keyboard or a screen reader cannot reach. */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { fits, orSayNotRun, shoot, views } from "../support/browser.ts";
+import { fits, orSayNotRun, shoot, type Tab, views } from "../support/browser.ts";
 import { cutOff, faint, unnamed } from "../support/readable.ts";
 import { type Explored, openExplored } from "./explored.ts";
 
@@ -51,11 +51,19 @@ describe.skipIf(!withBrowser)("every page of the explorer", () => {
     deliveries: (page) => page.getByLabel("A bearer token").waitFor(),
   };
 
-  describe.each(views)("at $width px, $colorScheme", ({ width, colorScheme }) => {
-    it.each(names)("%s", async (name) => {
-      const { context, page } = await explored.open(paths[name], { width, colorScheme });
-      await shown[name](page);
-      await page.locator("#standing").getByText("has followed").waitFor();
+  describe.each(names)("%s", (name) => {
+    let tab: Tab;
+    beforeAll(async () => {
+      tab = await explored.open(paths[name]);
+      await shown[name](tab.page);
+      await tab.page.locator("#standing").getByText("has followed").waitFor();
+    });
+    afterAll(() => tab?.context.close());
+
+    it.each(views)("at $width px, $colorScheme", async ({ width, colorScheme }) => {
+      const { page } = tab;
+      await page.setViewportSize({ width, height: 900 });
+      await page.emulateMedia({ colorScheme });
       await shoot(page, `page-${name}-${width}-${colorScheme}`);
       await fits(page);
       expect(await page.evaluate(cutOff)).toEqual([]);
@@ -70,8 +78,12 @@ describe.skipIf(!withBrowser)("every page of the explorer", () => {
         lang: "en",
         title: true,
       });
-      await isReachable(page);
-      await context.close();
+    });
+
+    it.each(views)("by the keyboard at $width px, $colorScheme", async ({ width, colorScheme }) => {
+      await tab.page.setViewportSize({ width, height: 900 });
+      await tab.page.emulateMedia({ colorScheme });
+      await isReachable(tab.page);
     });
   });
 
