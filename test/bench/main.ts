@@ -105,7 +105,9 @@ async function withServer<T>(use: (port: number) => Promise<T>): Promise<T> {
   }
 }
 
-const settled = () => withInstance(["signer", "projector", "policies"], community);
+let made: ReturnType<typeof community> | undefined;
+/** The community that every part of a run uses: a second one would ask for other things under the same keys. */
+const settled = () => (made ??= withInstance(["signer", "projector", "policies"], community));
 
 async function benchBallots(): Promise<boolean> {
   const running = await settled();
