@@ -30,7 +30,8 @@ export function openCosignerRecord({ home, vkey, query, tookOver }: Options): Co
     // Order: the file first, for a row is written after its file. A row may be ahead all the same, where an older file was put back.
     const kept = await files.last(origin);
     const row = await lastRow(query, origin);
-    if (!kept) return row && takeOver(origin, row);
+    // The first file may have come between the two looks, and its row with it.
+    if (!kept) return row && ((await files.last(origin)) ? last(origin) : takeOver(origin, row));
     if (row && isElsewhere(row)) throw new BadRecord(elsewhere(origin, vkey));
     if (row?.size === kept.size && !equalBytes(row.root, kept.root))
       throw new BadRecord(`the cosigner's record and the database tell of two trees of ${origin} with ${kept.size} entries`);

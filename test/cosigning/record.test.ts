@@ -136,6 +136,20 @@ it.each(["on one database", "on two, of which one was put back"])(
   },
 );
 
+it("does not take the first word of all, given between its two looks, for a record that is lost", async () => {
+  const quicker = here();
+  let given: Promise<CosignerAnswer> | undefined;
+  const query: typeof vault.query = async (text, values) => {
+    given ??= quicker.ask(one, 0);
+    await given;
+    return vault.query(text, values);
+  };
+  const slower = here({ of: { ...vault, query } });
+  expect(await slower.ask([leaf(7), leaf(8)], 0)).toEqual({ status: 409, size: one.length });
+  expect(await given).toMatchObject({ status: 200 });
+  expect(slower.told).toEqual([]);
+});
+
 it.each(["before the row", "after the row"] as const)(
   "killed %s and before the answer, it gives the same word again and none on a fork",
   async (when) => {
