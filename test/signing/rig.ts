@@ -171,8 +171,17 @@ export class SigningRig {
     }
   }
 
-  /** As the database's owner, past every guard; all of it, or nothing when it throws. */
-  surgery<T>(work: (query: Query) => Promise<T>): Promise<T> {
+  /** As the database's owner, past every guard; all of it, or nothing when it throws. Whoever reads meanwhile may stand in the way: then it is begun again. */
+  async surgery<T>(work: (query: Query) => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++)
+      try {
+        return await this.operate(work);
+      } catch (fault) {
+        if (!(fault as Error).message.includes("deadlock detected") || tries === 5) throw fault;
+      }
+  }
+
+  private operate<T>(work: (query: Query) => Promise<T>): Promise<T> {
     const owner = openDatabase({ ...this.testDatabase.config, max: 1 });
     return owner
       .transaction(async (query) => {
