@@ -135,7 +135,8 @@ function watchFolder(directory: string, ring: () => void) {
 export async function stopPostmaster({ as, binaries, state }: Cluster, { pid, exited }: Omit<Postmaster, "endpoint">): Promise<void> {
   const stop = (mode: string) => runAs(as, binaries.pgCtl, ["stop", "-D", state.directory, "-m", mode, "-w", "-t", "60"]);
   // Trap: pg_ctl stops whichever server the directory has; with ours gone, that would be somebody else's.
-  const isThere = () => readPidFile(state.directory)?.pid === pid;
+  // One that was killed leaves its file behind.
+  const isThere = () => readPidFile(state.directory)?.pid === pid && isAlive(pid);
   // Trap: the server's process keeps ours from ending only while somebody says so; a program that waits for nothing else would just end here.
   const awake = setInterval(() => {}, pollMs);
   try {
